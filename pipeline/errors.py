@@ -1,0 +1,47 @@
+"""Every failure VNOME reports, each one line that names the input and what to do.
+
+    VnomeError                      exit code 2
+    |- InputError                   the user's input cannot be used
+    |  |- MediaError                a film, clip, picture or camera cannot be read
+    |  |- BundleError               a model bundle is missing, damaged or of another kind
+    |  `- CatalogueError            a video id that is not there, or a catalogue made by another version
+    `- ServiceError                 exit code 3: a service is away or cannot do its work
+       `- StoreError                Redis cannot be reached, refuses, or has no room
+"""
+
+EXIT_DONE = 0
+EXIT_UNKNOWN = 1  # nothing identified
+EXIT_INPUT = 2
+EXIT_SERVICE = 3
+
+
+class VnomeError(Exception):
+    """Root of all errors a user may see. `str(error)` is one line."""
+
+    exit_code = EXIT_INPUT
+
+
+class InputError(VnomeError):
+    """The user's input cannot be used."""
+
+
+class MediaError(InputError):
+    """A film, clip, picture or camera cannot be read."""
+
+
+class BundleError(InputError):
+    """A model bundle is missing, damaged or of another kind."""
+
+
+class CatalogueError(InputError):
+    """A video id that is not there, or a catalogue made by another version."""
+
+
+class ServiceError(VnomeError):
+    """A service is away or cannot do its work."""
+
+    exit_code = EXIT_SERVICE
+
+
+class StoreError(ServiceError):
+    """Redis cannot be reached, refuses, or has no room."""
