@@ -1,0 +1,130 @@
+"""Sparse-Hash: a max-pooling CNN whose head is a few unrolled shrinkage steps, giving 32 bits.
+
+Masci, A. Bronstein, M. Bronstein, Sprechmann, Sapiro, "Sparse similarity-preserving hashing", arXiv 1312.5479:
+the head unrolls ISTA (Gregor and LeCun, "Learning fast approximations of sparse coding", ICML 2010, section 3):
+b = W x, z_0 = shrink(b), z_{t+1} = shrink(b + S z_t), h = tanh(z_T), with W, S and the thresholds learned.
+"""
+
+# N batch, S side of the input in pixels, C channels, B bits
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from export.networks.competition import Maxout
+from pipeline.codes import CODE_BITS
+
+
+@dataclass(frozen=True)
+class SparseHashConfig:
+    """Size of the network.
+
+    side: input side in pixels, a multiple of 16 (four 2x2 max-poolings).
+    channels: feature maps after each of the four maxout stages.
+    features: width of the fully connected maxout layer.
+    shrinkage_steps: unrolled ISTA steps after the first shrinkage.
+    dropout: share of the features dropped in training.
+    """
+
+    side: int = 64
+    channels: tuple[int, int, int, int] = (16, 32, 64, 96)
+    features: int = 128
+    shrinkage_steps: int = 2
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.side % 16:
+            raise ValueError(f"side must be a multiple of 16, got {self.side = }")
+
+
+class HashOutput(NamedTuple):
+    """h (N, B): relaxed code in (-1, 1). v (N, B): net input of the last shrinkage; bit k is v[k] > 0."""
+
+    h: torch.Tensor
+    v: torch.Tensor
+
+
+class MaxPoolingCnn(nn.Module):
+    """Convolution, maxout, max-pooling, four times: (N, 1, S, S) -> (N, C, S / 16, S / 16)."""
+
+    def __init__(self, channels: tuple[int, ...], pieces: int = 2) -> None:
+        super().__init__()
+        stages: list[nn.Module] = []
+        incoming = 1
+        for depth, outgoing in enumerate(channels):
+            kernel = 5 if depth == 0 else 3
+            stages += [
+                nn.Conv2d(incoming, outgoing * pieces, kernel, padding=kernel // 2),
+                Maxout(pieces),
+                nn.MaxPool2d(2),
+                nn.BatchNorm2d(outgoing),  # after the competition: an eighth of the values to normalise
+            ]
+            incoming = outgoing
+        self.stages = nn.Sequential(*stages)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features: torch.Tensor = self.stages(x)
+        return features
+
+
+class SparseHashHead(nn.Module):
+    """Features (N, F) -> relaxed code, by unrolled ISTA with learned dictionary, feedback and thresholds.
+
+    The net input W x is batch-normalised without gain, so that each bit is set for about half of the world.
+    """
+
+    def __init__(self, features: int, steps: int) -> None:
+        super().__init__()
+        self.dictionary = nn.Linear(features, CODE_BITS, bias=False)
+        self.balance = nn.BatchNorm1d(CODE_BITS, affine=False)
+        self.feedback = nn.Linear(CODE_BITS, CODE_BITS, bias=False)
+        self.threshold = nn.Parameter(torch.full((CODE_BITS,), 0.05))
+        self.steps = steps
+        nn.init.zeros_(self.feedback.weight)
+
+    def forward(self, x: torch.Tensor) -> HashOutput:
+        b = self.balance(self.dictionary(x))  # (N, B)
+        v = b
+        for _ in range(self.steps):
+            v = b + self.feedback(self._shrink(v))  # (N, B)
+        return HashOutput(torch.tanh(self._shrink(v)), v)
+
+    def _shrink(self, v: torch.Tensor) -> torch.Tensor:
+        return torch.sign(v) * torch.relu(torch.abs(v) - torch.relu(self.threshold))
+
+
+class SparseHashNetwork(nn.Module):
+    """Rectified luma (N, 1, S, S), any brightness and contrast -> `HashOutput`.
+
+    Raises ValueError when the input is not (N, 1, S, S) of the configured side.
+    """
+
+    def __init__(self, config: SparseHashConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.body = MaxPoolingCnn(config.channels)
+        flat = config.channels[-1] * (config.side // 16) ** 2
+        self.mix = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(flat, config.features * 2),
+            Maxout(2),
+            nn.BatchNorm1d(config.features),
+            nn.Dropout(config.dropout),
+        )
+        self.head = SparseHashHead(config.features, config.shrinkage_steps)
+
+    def forward(self, luma: torch.Tensor) -> HashOutput:
+        side = self.config.side
+        if tuple(luma.shape[1:]) != (1, side, side):
+            raise ValueError(f"luma must be (N, 1, {side}, {side}), got {luma.shape = }")
+        output: HashOutput = self.head(self.mix(self.body(normalise(luma))))
+        return output
+
+
+def normalise(luma: torch.Tensor) -> torch.Tensor:
+    """Zero mean and unit deviation per picture; a flat picture becomes zeros. (N, 1, S, S) -> the same."""
+    centred = luma - luma.mean(dim=(2, 3), keepdim=True)
+    deviation = centred.square().mean(dim=(2, 3), keepdim=True).sqrt()
+    return centred / (deviation + 0.01)  # luma in 0..1: 0.01 is 2.5 grey levels, sensor noise
