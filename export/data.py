@@ -35,6 +35,10 @@ class Moments:
     def __len__(self) -> int:
         return len(self.film)
 
+    def take(self, chosen: npt.NDArray[np.int64]) -> "Moments":
+        """The moments at these places."""
+        return Moments(self.thumbs[chosen], self.film[chosen], self.seconds[chosen], self.names)
+
     def of_films(self, chosen: npt.NDArray[np.bool_]) -> "Moments":
         """The moments of the films for which chosen (bool, one a film) is true; film numbers stay."""
         keep = chosen[self.film]

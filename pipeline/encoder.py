@@ -1,6 +1,7 @@
 """Frames to 32-bit codes, by an encoder bundle on ONNX Runtime."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,36 @@ def mirrored(corners: Corners) -> Corners:
     return corners[[1, 0, 3, 2]]
 
 
-class Encoder:
+class FrameEncoder(ABC):
+    """Anything that codes frames in 32 bits."""
+
+    @abstractmethod
+    def encode_batch(
+        self, images: npt.NDArray[np.uint8], corners: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
+        """Pictures of one size and their screens -> codes and margins.
+
+        images: uint8 (N, H, W, 3) RGB. corners: float32 (N, 4, 2) pixels.
+        Returns codes uint32 (N,) and margins float32 (N, 32), in nats.
+        """
+
+    def encode_views(self, frames: Sequence[Frame], views: Sequence[Sequence[Corners]]) -> list[FrameCodes]:
+        """Codes of the same frames under several readings of where the screen is.
+
+        frames: of one size. views: for each view the corners of every frame. Returns one `FrameCodes` a view.
+        """
+        pts = np.array([frame.pts_seconds for frame in frames])
+        parts: list[list[FrameCodes]] = [[] for _ in views]
+        for start in range(0, len(frames), BATCH_FRAMES):
+            batch = slice(start, start + BATCH_FRAMES)
+            images = np.stack([frame.image for frame in frames[batch]])
+            for part, view in zip(parts, views, strict=True):
+                codes, margins = self.encode_batch(images, np.stack(view[batch]))
+                part.append(FrameCodes(pts[batch], codes, margins))
+        return [FrameCodes.concatenate(part) for part in parts]
+
+
+class Encoder(FrameEncoder):
     """An encoder bundle, ready to run.
 
     threads: processor threads; default all. Raises BundleError when the model cannot be loaded or has other
@@ -64,36 +94,9 @@ class Encoder:
     def encode_batch(
         self, images: npt.NDArray[np.uint8], corners: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
-        """Pictures of one size and their screens -> codes and margins.
-
-        images: uint8 (N, H, W, 3) RGB. corners: float32 (N, 4, 2) pixels.
-        Returns codes uint32 (N,) and margins float32 (N, 32), in nats.
-        """
+        """See `FrameEncoder.encode_batch`."""
         codes, margins = self._session.run(["codes", "margins"], {"frames": images, "corners": corners})
         return codes, margins
-
-    def encode_views(self, frames: Sequence[Frame], views: Sequence[Sequence[Corners]]) -> list[FrameCodes]:
-        """Codes of the same frames under several readings of where the screen is.
-
-        frames: of one size. views: for each view the corners of every frame. Returns one `FrameCodes` a view.
-        """
-        pts = np.array([frame.pts_seconds for frame in frames])
-        parts: list[list[FrameCodes]] = [[] for _ in views]
-        for start in range(0, len(frames), BATCH_FRAMES):
-            batch = slice(start, start + BATCH_FRAMES)
-            images = np.stack([frame.image for frame in frames[batch]])
-            for part, view in zip(parts, views, strict=True):
-                codes, margins = self.encode_batch(images, np.stack(view[batch]))
-                part.append(FrameCodes(pts[batch], codes, margins))
-        return [FrameCodes.concatenate(part) for part in parts]
-
-    def encode_stream(self, frames: Iterable[Frame]) -> Iterator[FrameCodes]:
-        """Codes of a stream of frames, the whole picture taken as the screen, a batch at a time.
-
-        The size of the pictures may change on the way.
-        """
-        for batch in batches_of_one_size(frames, BATCH_FRAMES):
-            yield self.encode_views(batch, [[whole_picture(frame.image) for frame in batch]])[0]
 
 
 def batches_of_one_size(frames: Iterable[Frame], limit: int) -> Iterator[list[Frame]]:

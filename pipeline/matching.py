@@ -197,3 +197,8 @@ def _score_places(
     others = np.log((1 - NORMAL_SPEED_SHARE) / (len(SPEEDS) - 1))
     prior = np.where(SPEEDS == 1.0, np.log(NORMAL_SPEED_SHARE), others)
     return scores + prior[:, None], moments
+
+
+def matcher_of(reference: Reference, bundle: Bundle) -> Matcher:
+    """A matcher for codes of this encoder bundle. Raises BundleError when its card lacks what matching needs."""
+    return Matcher(reference, ChanceModel.of_bundle(bundle), DecisionRule.of_bundle(bundle))

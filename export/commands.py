@@ -1,0 +1,130 @@
+"""`vnome train`, `vnome export` and `vnome evaluate`. torch is imported only when one of them runs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.console import print_json, progress_bar
+from pipeline.errors import EXIT_DONE, InputError
+
+HELD_OUT_SHARE = 0.1  # of the films, never trained on: they calibrate margins and are what the card reports
+
+
+def train(
+    films: Annotated[Path, typer.Option(help="Folder of films to train on.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the run; a run that stopped there goes on.", show_default=False)],
+    stills: Annotated[Path | None, typer.Option(help="Folder of photographs, shown as slow pans.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 3200,
+    seed: Annotated[int, typer.Option(help="Of all random choices.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> int:
+    """Train the Sparse-Hash encoder on pairs: the same moment, clean and through a simulated camera."""
+    _need_torch()
+    from export.data import films_in, held_out, load_moments, stills_in
+    from export.training import Progress, Trainer, TrainingConfig
+
+    paths, photographs = films_in(films), stills_in(stills) if stills else []
+    print(f"reading {len(paths)} films and {len(photographs)} photographs")
+    moments = load_moments(paths, photographs)
+    training = moments.of_films(~held_out(moments.names, HELD_OUT_SHARE))
+    trainer = Trainer(TrainingConfig(steps=steps, seed=seed), training, out, device)
+    recent: list[float] = []
+    with progress_bar("train", steps) as bar:
+
+        def report(progress: Progress) -> None:
+            bar.to(progress.step)
+            recent.append(progress.loss)
+            if progress.step % 50 == 0 or progress.step == steps:
+                mean = sum(recent) / len(recent)
+                print(f"step {progress.step}/{steps}  loss {mean:.3f}  {progress.seconds_left / 60:.1f} min left", flush=True)
+                recent.clear()
+
+        trainer.run(report)
+    print(f"trained: {out}; make the bundle with vnome export {out} --films {films} --out FOLDER")
+    return EXIT_DONE
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.", show_default=False)],
+    films: Annotated[Path, typer.Option(help="The films it was trained on; the held-out ones calibrate.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.", show_default=False)],
+    decision: Annotated[
+        str, typer.Option(metavar="SLOPE,INTERCEPT,ACCEPT", help="Decision rule, as vnome evaluate fits it.")
+    ] = "0.5,0,0.99",
+    json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
+) -> int:
+    """Export a trained encoder to an ONNX bundle with its card, and check it against torch."""
+    _need_torch()
+    from export.bundling import write_bundle
+    from export.calibration import calibrate_margins, chance_codes, code_quality, net_inputs, CALIBRATION_STRENGTH
+    from export.data import films_in, held_out, load_moments
+    from export.training import load_checkpoint, load_network
+
+    network, state = load_network(run), load_checkpoint(run)
+    paths = films_in(films)
+    unseen = held_out(tuple(path.name for path in paths), HELD_OUT_SHARE)
+    if not unseen.any():
+        raise InputError(f"no film of {films} is among the held-out ones; give the folder that was trained on")
+    moments = load_moments([path for path, keep in zip(paths, unseen, strict=True) if keep])
+    pairs = net_inputs(network, moments, CALIBRATION_STRENGTH, seed=1)
+    card: dict[str, Any] = {
+        "name": "sparse-hash-32",
+        "training": {
+            "command": f"vnome train --films FILMS --stills STILLS --steps {state['config']['steps']}",
+            "config": state["config"],
+            "data": "371 clips and 1,460 photographs of public research collections, not part of this repository",
+        },
+        "decision": _decision(decision),
+        "quality": {
+            "on": f"{int(unseen.sum())} films that training never saw, {len(moments)} moments",
+            **{
+                name: code_quality(net_inputs(network, moments, strength, seed=2))
+                for name, strength in (("camera_0.4", 0.4), ("camera_1.0", 1.0))
+            },
+        },
+        "chance": {"codes": chance_codes(pairs.clean, seed=3)},
+    }
+    written = write_bundle(network, calibrate_margins(pairs), card, out)
+    if json:
+        print_json(written)
+    else:
+        print(f"{out}: {written['bytes']} bytes, largest margin difference to torch {written['parity_largest_margin_difference']:.1e}")
+    return EXIT_DONE
+
+
+def evaluate(
+    films: Annotated[Path, typer.Option(help="Folder of films to index.", show_default=False)],
+    unknown: Annotated[Path, typer.Option(help="Folder of films that are not indexed.", show_default=False)],
+    clips: Annotated[int, typer.Option(min=1, help="Clips for each edit, and of unknown films.")] = 200,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of a clip.")] = 5.0,
+    edits: Annotated[list[str] | None, typer.Option("--edit", help="Only this edit; may be repeated.")] = None,
+    baseline: Annotated[bool, typer.Option(help="Also the first 32 bits of pHash, on the same clips.")] = True,
+    seed: Annotated[int, typer.Option(help="Of the choice of clips.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> int:
+    """Measure identification of edited clips: right, wrong and unknown, beside pHash, in one run."""
+    _need_torch()
+    from export.evaluation import Plan, evaluate_films, table
+
+    result = evaluate_films(Plan(films, unknown, clips, seconds, edits, baseline, seed))
+    if json:
+        print_json(result)
+    else:
+        print(table(result))
+    return EXIT_DONE
+
+
+def _decision(text: str) -> dict[str, float]:
+    try:
+        slope, intercept, accept = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--decision {text!r} is not SLOPE,INTERCEPT,ACCEPT; for example 0.5,0,0.99") from None
+    return {"slope": slope, "intercept": intercept, "accept": accept}
+
+
+def _need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise InputError('this command needs torch; run pip install "vnome[train]"') from None

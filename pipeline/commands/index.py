@@ -1,0 +1,95 @@
+"""`vnome index`: adds films to the catalogue."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.console import complain, print_json, progress_bar
+from pipeline.encoder import Encoder, default_encoder
+from pipeline.errors import EXIT_DONE, InputError
+from pipeline.indexing import code_film, fingerprint
+from pipeline.library import Library, VideoFields
+from pipeline.media import probe
+from pipeline.store import open_store
+
+
+def index(
+    films: Annotated[list[Path], typer.Argument(metavar="FILM...", help="Film files.", show_default=False)],
+    video_id: Annotated[
+        str | None, typer.Option("--id", help="Video id, for one film.  [default: the file's name without ending]")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title, for one film.  [default: the video id]")] = None,
+    subtitles: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LANG=FILE", help="Subtitles (WebVTT or SRT), for one film; may be repeated."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> int:
+    """Add videos to the catalogue. What is there already and unchanged is left alone."""
+    if len(films) > 1 and (video_id or title or subtitles):
+        raise InputError("--id, --title and --subtitles are for one film; index the films one by one")
+    texts = _read_subtitles(subtitles or [])
+    for film in films:
+        probe(film)  # a wrong path is told before the server is started
+    encoder = default_encoder()
+    done: list[dict[str, Any]] = []
+    failures: list[str] = []
+    with open_store() as store:
+        library = Library(store)
+        library.recover()
+        for film in films:
+            name = video_id or film.stem
+            try:
+                result = _index_film(library, encoder, film, name, title or name, texts)
+            except InputError as error:
+                failures.append(str(error))
+                complain(str(error))
+                continue
+            done.append(result)
+            if not json:
+                print(f"{result['outcome']:<10} {name}  {result['seconds']:.1f} s, {result['codes']} codes")
+    if json:
+        print_json({"videos": done, "errors": failures})
+    return InputError.exit_code if failures else EXIT_DONE
+
+
+def _index_film(
+    library: Library, encoder: Encoder, film: Path, name: str, title: str, subtitles: dict[str, str]
+) -> dict[str, Any]:
+    fields = VideoFields(
+        id=name,
+        title=title,
+        source_name=film.name,
+        fingerprint=fingerprint(film),
+        encoder=encoder.bundle.sha256,
+    )
+    known = library.unchanged(fields, subtitles)
+    if known is not None:
+        return _row(name, title, "unchanged", known.duration_seconds, known.runs)
+    with progress_bar(f"index {name}", probe(film).duration_seconds) as bar:
+        coded = code_film(film, encoder, bar.to)
+    outcome = library.add(fields, coded.track, coded.duration_seconds, coded.frames, subtitles)
+    return _row(name, title, outcome, coded.duration_seconds, len(coded.track.codes))
+
+
+def _row(name: str, title: str, outcome: str, seconds: float, codes: int) -> dict[str, Any]:
+    return {"video": name, "title": title, "outcome": outcome, "seconds": round(seconds, 3), "codes": codes}
+
+
+def _read_subtitles(options: list[str]) -> dict[str, str]:
+    """LANG=FILE options -> text by language. Raises InputError for a bad option or file."""
+    texts: dict[str, str] = {}
+    for option in options:
+        language, found, name = option.partition("=")
+        if not (found and language and name):
+            raise InputError(f"--subtitles {option!r} is not LANG=FILE, as in it=film.it.vtt")
+        try:
+            text = Path(name).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise InputError(f"subtitles {name} cannot be read: {reason}") from None
+        if "-->" not in text:
+            raise InputError(f"subtitles {name} are neither WebVTT nor SRT: no line has a time range (-->)")
+        texts[language] = text
+    return texts

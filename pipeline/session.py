@@ -1,0 +1,119 @@
+"""Sequential identification: evidence is weighed as frames arrive, and an answer is given as soon as it holds."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.encoder import BATCH_FRAMES, Encoder, batches_of_one_size
+from pipeline.frames import Frame
+from pipeline.matching import SAME_MOMENT_SECONDS, Match, Matcher
+from pipeline.query import Query
+
+CLIP_WINDOW_SECONDS = 10.0  # of a recorded clip weighed together
+CLIP_STEP_SECONDS = 1.0  # of clip between two decisions
+ENOUGH_SECONDS = 6.0  # an accepted answer is still refined until so much of the clip is weighed
+
+LIVE_WINDOW_SECONDS = 6.0  # shorter than a clip's: what was on before must be forgotten soon
+LIVE_STEP_SECONDS = 0.5
+LOST_AFTER_SECONDS = 3.0  # without an accepted answer; a dark or blurred scene may take two
+STILL_EVERY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class ClipAnswer:
+    """What a recorded clip was found to be.
+
+    match: None for "unknown". query_seconds: how much of the clip was seen when the answer first held.
+    frames: coded. seconds: of clip seen.
+    """
+
+    match: Match | None
+    query_seconds: float
+    frames: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LiveEvent:
+    """A change, or a sign of life, of a live source.
+
+    at: time of the source in seconds. match: the answer that holds, or, for "lost", the one that held.
+    """
+
+    event: Literal["found", "still", "lost"]
+    at: float
+    match: Match
+
+
+def identify_clip(frames: Iterable[Frame], encoder: Encoder, matcher: Matcher) -> ClipAnswer:
+    """Identifies a clip, reading no more of it than the answer needs.
+
+    An unknown clip is read to its end, the last `CLIP_WINDOW_SECONDS` at a time.
+    """
+    query = Query(encoder, CLIP_WINDOW_SECONDS)
+    best: Match | None = None
+    first_seen, decided_at, seen = 0.0, 0.0, 0.0
+    for batch in batches_of_one_size(frames, BATCH_FRAMES):
+        query.add(batch)
+        seen = query.last_pts_seconds
+        if seen - decided_at < CLIP_STEP_SECONDS:
+            continue
+        decided_at = seen
+        best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
+        if best and seen >= ENOUGH_SECONDS:
+            break
+    if query.frames and seen > decided_at or query.frames and seen == 0.0:
+        best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
+    return ClipAnswer(best, first_seen, query.frames, seen)
+
+
+def _better(best: Match | None, new: Match | None, first_seen: float, now: float) -> tuple[Match | None, float]:
+    """The answer with the longer odds, and when it first held."""
+    if new is None or (best is not None and new.log_odds <= best.log_odds):
+        return best, first_seen
+    if best is not None and _same_place(best, new, now):
+        return new, first_seen
+    return new, now
+
+
+def _same_place(a: Match, b: Match, at: float) -> bool:
+    return a.number == b.number and abs(a.film_seconds(at) - b.film_seconds(at)) < SAME_MOMENT_SECONDS
+
+
+class LiveSession:
+    """Follows one live source and says what is on it."""
+
+    def __init__(self, encoder: Encoder, matcher: Matcher) -> None:
+        self._query = Query(encoder, LIVE_WINDOW_SECONDS)
+        self._matcher = matcher
+        self._current: Match | None = None
+        self._decided_at = 0.0
+        self._held_at = 0.0
+        self._reported_at = 0.0
+
+    def follow(self, frames: Iterable[Frame]) -> Iterator[LiveEvent]:
+        """Events of a source, as its frames come; at the end of the source what is held is lost."""
+        for batch in batches_of_one_size(frames, int(LIVE_STEP_SECONDS * 10)):
+            self._query.add(batch)
+            now = self._query.last_pts_seconds
+            if now - self._decided_at >= LIVE_STEP_SECONDS * 0.9:
+                self._decided_at = now
+                yield from self._decide(now)
+        if self._current:
+            yield LiveEvent("lost", self._decided_at, self._current)
+            self._current = None
+
+    def _decide(self, now: float) -> Iterator[LiveEvent]:
+        match = self._matcher.match(self._query.views())
+        if match is None:
+            if self._current and now - self._held_at >= LOST_AFTER_SECONDS:
+                yield LiveEvent("lost", now, self._current)
+                self._current = None
+            return
+        self._held_at = now
+        if self._current is None or not _same_place(self._current, match, now):
+            self._current, self._reported_at = match, now
+            yield LiveEvent("found", now, match)
+        elif now - self._reported_at >= STILL_EVERY_SECONDS:
+            self._current, self._reported_at = match, now
+            yield LiveEvent("still", now, match)
