@@ -1,0 +1,37 @@
+import torch
+
+from export.camera import Camera
+
+
+def pictures(n: int = 6) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    coarse = torch.rand(n, 1, 6, 10, generator=generator)
+    return torch.nn.functional.interpolate(coarse, (96, 160), mode="bilinear")
+
+
+def test_same_seed_same_pictures_and_another_seed_others() -> None:
+    camera = Camera(64)
+    one, two, other = (camera.photograph(pictures(), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+def test_pictures_have_the_side_and_range_of_the_network() -> None:
+    shown = Camera(32).photograph(pictures(), torch.Generator().manual_seed(0))
+    assert shown.shape == (6, 1, 32, 32)
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+
+
+def test_a_stronger_camera_keeps_less_of_the_picture() -> None:
+    clean = torch.nn.functional.interpolate(pictures(200), (64, 64), mode="area")
+
+    def likeness(strength: float) -> float:
+        shown = Camera(64, strength).photograph(pictures(200), torch.Generator().manual_seed(0))
+        a, b = clean.flatten(1), shown.flatten(1)
+        a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
+        return float(torch.nn.functional.cosine_similarity(a, b).median())
+
+    likenesses = [likeness(strength) for strength in (0.0, 0.5, 1.0)]
+    assert likenesses == sorted(likenesses, reverse=True)
+    assert likenesses[0] > 0.85

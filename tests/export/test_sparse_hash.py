@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from export.losses import LossWeights, sparse_hash_loss
+from export.networks.sparse_hash import SparseHashConfig, SparseHashNetwork, normalise
+
+SMALL = SparseHashConfig(side=16, channels=(4, 4, 4, 8), features=16)
+
+
+def test_shape_and_range() -> None:
+    output = SparseHashNetwork(SMALL).eval()(torch.rand(3, 1, 16, 16))
+    assert output.h.shape == output.v.shape == (3, 32)
+    assert output.h.abs().max() < 1
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 16, 32)])
+def test_exception_for_another_picture(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="luma must be"):
+        SparseHashNetwork(SMALL)(torch.zeros(shape))
+
+
+def test_exception_for_a_side_that_cannot_be_pooled() -> None:
+    with pytest.raises(ValueError, match="multiple of 16"):
+        SparseHashConfig(side=50)
+
+
+def test_relaxed_code_has_the_sign_of_the_net_input_or_is_zero() -> None:
+    output = SparseHashNetwork(SMALL).eval()(torch.rand(8, 1, 16, 16))
+    agree = (torch.sign(output.h) == torch.sign(output.v)) | (output.h == 0)
+    assert agree.all()
+
+
+def test_gradient_reaches_every_parameter() -> None:
+    network = SparseHashNetwork(SMALL).train()
+    network(torch.rand(8, 1, 16, 16)).h.square().sum().backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+
+def test_brightness_and_contrast_do_not_matter() -> None:
+    picture = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(normalise(picture), normalise(picture * 0.5 + 0.3), atol=0.1)
+    assert normalise(torch.full((1, 1, 16, 16), 0.7)).abs().max() < 1e-4
+
+
+def test_loss_is_the_formula_on_a_hand_made_batch() -> None:
+    # two moments; all bits of moment 0 are +1 and of moment 1 are -1, the camera flips one bit of moment 0
+    h = torch.stack([torch.ones(32), -torch.ones(32)])
+    camera = h.clone()
+    camera[0, 0] = -1
+    weights = LossWeights(margin=70, negatives=1.0, sparsity=0.01, hardest=1)
+    loss = sparse_hash_loss(h, camera, ~torch.eye(2, dtype=torch.bool), weights)
+    # alike: (2 + 0) / 2 = 1. apart, clean against camera: 70 - 64 = 6 (0 to 1) and 70 - 62 = 8 (1 to 0), mean 7;
+    # clean against clean: 6. mean of both 6.5. sparsity: 32 + 32 = 64, times 0.01
+    assert loss.item() == pytest.approx(1 + 6.5 + 0.64)
+
+
+def test_loss_leaves_pairs_alone_that_need_not_be_told_apart() -> None:
+    h = torch.zeros(2, 32)
+    none = torch.zeros(2, 2, dtype=torch.bool)
+    assert sparse_hash_loss(h, h, none, LossWeights(margin=70)).item() == 0

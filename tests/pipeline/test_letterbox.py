@@ -1,0 +1,64 @@
+import numpy as np
+
+from pipeline.letterbox import ActiveArea
+
+
+def picture(height: int = 90, width: int = 160, top: int = 0, left: int = 0, light: int = 200) -> np.ndarray:
+    image = np.full((height, width, 3), 8, np.uint8)
+    image[top : height - top, left : width - left] = light
+    return image
+
+
+def test_bars_above_and_below_are_set_aside() -> None:
+    area = ActiveArea()
+    area.add(picture(top=12))
+    corners = area.corners()
+    assert corners is not None
+    assert corners.tolist() == [[0, 12], [160, 12], [160, 78], [0, 78]]  # 90 - 12 = 78
+
+
+def test_bars_beside_are_set_aside() -> None:
+    area = ActiveArea()
+    area.add(picture(left=20))
+    corners = area.corners()
+    assert corners is not None
+    assert corners[0].tolist() == [20, 0]
+    assert corners[2].tolist() == [140, 90]
+
+
+def test_a_full_picture_has_no_bars() -> None:
+    area = ActiveArea()
+    area.add(picture())
+    assert area.corners() is None
+
+
+def test_a_dark_scene_is_no_letter_box_once_a_bright_one_was_seen() -> None:
+    area = ActiveArea()
+    area.add(picture(top=30))
+    area.add(picture())
+    assert area.corners() is None
+
+
+def test_a_black_picture_tells_nothing() -> None:
+    area = ActiveArea()
+    area.add(picture(light=10))
+    assert area.corners() is None
+
+
+def test_specks_of_noise_do_not_end_a_bar() -> None:
+    area = ActiveArea()
+    image = picture(top=12)
+    image[3, 50] = 255
+    area.add(image)
+    corners = area.corners()
+    assert corners is not None
+    assert corners[0].tolist() == [0, 12]
+
+
+def test_a_frame_of_another_size_starts_anew() -> None:
+    area = ActiveArea()
+    area.add(picture(top=12))
+    area.add(picture(height=45, width=80, top=5))
+    corners = area.corners()
+    assert corners is not None
+    assert corners[2].tolist() == [80, 40]
