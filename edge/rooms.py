@@ -23,8 +23,8 @@ WALL_LEFT, WALL_RIGHT = -2.7, 2.3  # panel widths: where the side walls stand
 CEILING, FLOOR = -1.25, 0.95  # panel widths, y downward
 WALL_DEPTH = 0.05  # panel widths between the panel's face and the wall
 SIDE_LENGTH = 8.0  # panel widths of side wall, floor and ceiling that are drawn, towards the viewer
-TEXELS = 320  # a panel width of wall
-SIDE_TEXELS = 120  # a panel width of side wall, floor, ceiling: seen at a grazing angle or out of focus
+TEXELS = 0.2  # of wall in a panel width, for each pixel across the view that is drawn
+SIDE_TEXELS = 0.07  # of side wall, floor and ceiling, seen at a grazing angle
 PHOTO_GAMMA = 2.2
 PANEL_ASPECT = 9 / 16  # height of the panel, in its widths
 REFRESH_HZ = 60.0  # of the display
@@ -159,14 +159,14 @@ def _furniture(rng: np.random.Generator, canvas: _Canvas) -> None:
         canvas.fill(x - 0.01, -0.08, x + 0.01, 0.9, (0.05, 0.05, 0.05))
 
 
-def _back_wall(rng: np.random.Generator) -> FloatImage:
-    height, width = round((FLOOR - CEILING) * TEXELS), round((WALL_RIGHT - WALL_LEFT) * TEXELS)
+def _back_wall(rng: np.random.Generator, texels: int) -> FloatImage:
+    height, width = round((FLOOR - CEILING) * texels), round((WALL_RIGHT - WALL_LEFT) * texels)
     wall = np.empty((height, width, 3), np.float32)
     wall[:] = _paint_color(rng, 0.3, 0.85, 0.12)
     if rng.random() < 0.35:  # wallpaper or panelling: stripes of a hand's width
-        period = int(rng.uniform(0.05, 0.3) * TEXELS)
+        period = max(2, int(rng.uniform(0.05, 0.3) * texels))
         wall *= np.where(np.arange(width) % period < period // 2, 1.0, rng.uniform(0.75, 0.95))[:, None]
-    canvas = _Canvas(wall, WALL_LEFT, CEILING, TEXELS)
+    canvas = _Canvas(wall, WALL_LEFT, CEILING, texels)
     if rng.random() < 0.6:
         _window(
             rng, canvas, rng.choice((-1.75, 0.95)) + rng.uniform(-0.1, 0.1), -1.0, bool(rng.random() < 0.4)
@@ -174,7 +174,7 @@ def _back_wall(rng: np.random.Generator) -> FloatImage:
     _furniture(rng, canvas)
     canvas.fill(WALL_LEFT, FLOOR - 0.06, WALL_RIGHT, FLOOR, (0.6, 0.58, 0.55))  # skirting board
     canvas.shade(-0.53, -0.28, 0.53, 0.36, 0.04, 0.55)  # the panel's own shadow
-    texture = 1 + 0.02 * _texture(rng, height, width, 1.0) + 0.06 * _texture(rng, height, width, 0.4 * TEXELS)
+    texture = 1 + 0.02 * _texture(rng, height, width, 1.0) + 0.06 * _texture(rng, height, width, 0.4 * texels)
     wall *= texture[..., None]
     return wall
 
@@ -188,11 +188,11 @@ def _plain_face(rng: np.random.Generator, height: int, width: int, color: Color)
     return face
 
 
-def _side_wall(rng: np.random.Generator) -> FloatImage:
+def _side_wall(rng: np.random.Generator, texels: int) -> FloatImage:
     """z from the back wall to the viewer along x; a door or pictures on it."""
-    size = (round((FLOOR - CEILING) * SIDE_TEXELS), round(SIDE_LENGTH * SIDE_TEXELS))
+    size = (round((FLOOR - CEILING) * texels), round(SIDE_LENGTH * texels))
     wall = _plain_face(rng, *size, _paint_color(rng, 0.3, 0.8, 0.12))
-    canvas = _Canvas(wall, 0.0, CEILING, SIDE_TEXELS)
+    canvas = _Canvas(wall, 0.0, CEILING, texels)
     for start in (0.3, 1.7, 3.4):
         if rng.random() < 0.5:
             canvas.fill(start, -0.7, start + 0.75, FLOOR, _paint_color(rng, 0.05, 0.7, 0.2))
@@ -207,19 +207,20 @@ def draw_room(rng: np.random.Generator, rays: FloatImage, eye: Array) -> FloatIm
 
     rays: float32 (H, W, 3), the world direction of each pixel, any length. eye: (3,), the viewer's place.
     """
-    depth = round(SIDE_LENGTH * SIDE_TEXELS)
-    across = round((WALL_RIGHT - WALL_LEFT) * SIDE_TEXELS)
+    texels, side_texels = (max(8, round(share * rays.shape[1])) for share in (TEXELS, SIDE_TEXELS))
+    depth = round(SIDE_LENGTH * side_texels)
+    across = round((WALL_RIGHT - WALL_LEFT) * side_texels)
     floor = np.repeat(np.repeat(_wood(rng, depth // 2, across // 2), 2, 0), 2, 1)
     if rng.random() < 0.5:
         floor = _plain_face(rng, depth, across, _paint_color(rng, 0.05, 0.4, 0.2))
     ceiling = _plain_face(rng, depth, across, _paint_color(rng, 0.6, 0.9, 0.03))
     # face, axis of its normal, its place on that axis, (axis, origin, sign, texels) of its columns and rows
-    along_x, along_y = (0, WALL_LEFT, 1, SIDE_TEXELS), (1, CEILING, 1, SIDE_TEXELS)
-    along_z = (2, WALL_DEPTH, -1, SIDE_TEXELS)
+    along_x, along_y = (0, WALL_LEFT, 1, side_texels), (1, CEILING, 1, side_texels)
+    along_z = (2, WALL_DEPTH, -1, side_texels)
     faces = (
-        (_back_wall(rng), 2, WALL_DEPTH, (0, WALL_LEFT, 1, TEXELS), (1, CEILING, 1, TEXELS)),
-        (_side_wall(rng), 0, WALL_LEFT, along_z, along_y),
-        (_side_wall(rng), 0, WALL_RIGHT, along_z, along_y),
+        (_back_wall(rng, texels), 2, WALL_DEPTH, (0, WALL_LEFT, 1, texels), (1, CEILING, 1, texels)),
+        (_side_wall(rng, side_texels), 0, WALL_LEFT, along_z, along_y),
+        (_side_wall(rng, side_texels), 0, WALL_RIGHT, along_z, along_y),
         (floor, 1, FLOOR, along_x, along_z),
         (ceiling, 1, CEILING, along_x, along_z),
     )
@@ -296,8 +297,9 @@ def draw_heads(rng: np.random.Generator, height: int, width: int, box: Box, shar
         radius = max(3.0, 0.13 * (x1 - x0)) * rng.uniform(0.8, 1.2)
         middle = (int(x), int(top + 1.25 * radius))
         cv2.ellipse(opacity, middle, (int(radius), int(1.25 * radius)), 0, 0, 360, 1.0, -1)
-        shoulders = (int(x), int(top + 5.2 * radius))
-        cv2.ellipse(opacity, shoulders, (int(2.4 * radius), int(3.0 * radius)), 0, 0, 360, 1.0, -1)
+        reach, shoulder = int(2.4 * radius), int(top + 4.2 * radius)
+        cv2.ellipse(opacity, (int(x), shoulder), (reach, int(2 * radius)), 0, 0, 360, 1.0, -1)
+        opacity[max(0, shoulder) :, max(0, int(x) - reach) : max(0, int(x) + reach)] = 1
     return _soften(opacity, 0.004 * width + 0.5).clip(0, 1)
 
 

@@ -173,13 +173,14 @@ class _Camera:
         level = np.stack([right, np.cross(-toward, right), -toward])
         self._eye, self._turn = toward, _rotation(0, 0, roll) @ level
         size = np.array((s.width, s.height))
-        for _ in range(12):  # distance and aim until the outline has its width and place
+        for _ in range(40):  # distance and aim until the outline has its width and place
             box = self.outline(PANEL_CORNERS)
             extent = box.max(0) - box.min(0)
-            wanted = self.lens.middle + aim * np.maximum(size - extent, 0.1 * size) / 2
-            pan = (wanted - (box.max(0) + box.min(0)) / 2) / self.lens.focal
+            wanted = aim * np.maximum(size - extent, 0.1 * size) / 2
+            middle = (box.max(0) + box.min(0)) / 2 - self.lens.middle
+            pan = np.arctan(wanted / self.lens.focal) - np.arctan(middle / self.lens.focal)
             self._turn = _rotation(-pan[1], pan[0], 0) @ self._turn
-            self._eye = self._eye * max(extent[0] / (fill * s.width), extent[1] / (0.97 * s.height))
+            self._eye = self._eye * max(extent[0] / (fill * s.width), extent[1] / (0.97 * s.height)) ** 0.7
 
     def pose(self, seconds: float | None) -> tuple[Array, Array]:
         """World to camera (3, 3) and the eye (3,); as aimed, without the hand, where seconds is None."""
