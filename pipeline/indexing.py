@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.codes import FrameCodes
-from pipeline.encoder import BATCH_FRAMES, Corners, Encoder, batches_of_one_size, whole_picture
+from pipeline.encoder import BATCH_FRAMES, Corners, FrameEncoder, batches_of_one_size, whole_picture
 from pipeline.errors import MediaError
 from pipeline.frames import Frame
 from pipeline.letterbox import ActiveArea
@@ -30,7 +30,7 @@ class CodedFilm:
     frames: int
 
 
-def code_film(path: Path, encoder: Encoder, report: Callable[[float], None]) -> CodedFilm:
+def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]) -> CodedFilm:
     """Codes a film, its black bars set aside.
 
     report: called with the film's second reached. Raises MediaError when the film cannot be read.

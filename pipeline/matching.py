@@ -111,17 +111,22 @@ class Matcher:
     def match(self, views: Sequence[FrameCodes]) -> Match | None:
         """The best answer that the rule accepts, or None for "unknown".
 
-        views: the same frames coded under several readings (as they are, mirrored, ...), at least one frame each.
+        views: the same frames coded under several readings (as they are, mirrored, ...); empty ones are skipped.
         """
         best = self.best_guess(views)
         return best if best and best.confidence >= self.rule.accept else None
 
     def best_guess(self, views: Sequence[FrameCodes]) -> Match | None:
         """The likeliest answer, accepted or not; None when nothing got a vote."""
-        middle = float(views[0].pts_seconds[[0, -1]].mean())
+        times = next((view.pts_seconds for view in views if len(view)), None)
+        if times is None:
+            return None
+        middle = float(times[[0, -1]].mean())
         postings = self.reference.postings()
         parts = []
         for view, query in enumerate(views):
+            if not len(query):
+                continue
             candidates = self._candidates(query, middle, postings)
             if candidates:
                 parts.append(self._verify(view, query, middle, candidates))

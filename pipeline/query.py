@@ -5,24 +5,28 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.codes import FrameCodes
-from pipeline.encoder import Corners, Encoder, mirrored, whole_picture
+from pipeline.encoder import Corners, FrameEncoder, mirrored, whole_picture
 from pipeline.frames import Frame
 from pipeline.letterbox import ActiveArea
+from pipeline.screen import ScreenFinder, Sighting
 
 QUERY_FPS = 10.0  # frames a second of query that are coded; more add cost and hardly evidence
-VIEWS = ("plain", "mirrored", "inside bars", "inside bars, mirrored")
+VIEWS = ("whole picture", "mirrored", "inside bars", "inside bars, mirrored", "screen")
 
 
 class Query:
     """The codes of the last `window_seconds` of a source, under each of `VIEWS`.
 
-    Only codes are kept, no pictures, so that memory does not grow with the source.
+    Only codes are kept, no pictures, so that memory does not grow with the source. Where there are no bars, or no
+    screen is found, those views hold the codes of the whole picture.
     """
 
-    def __init__(self, encoder: Encoder, window_seconds: float) -> None:
+    def __init__(self, encoder: FrameEncoder, window_seconds: float) -> None:
         self._encoder = encoder
         self._window_seconds = window_seconds
         self._area = ActiveArea()
+        self._finder = ScreenFinder()
+        self.screens: list[Sighting | None] = []  # of the frames last added
         self._views = [FrameCodes.concatenate([]) for _ in VIEWS]
         self.frames = 0
 
@@ -41,14 +45,19 @@ class Query:
         """Codes frames of one size that follow those already held."""
         for frame in frames:
             self._area.add(frame.image)
+        self.screens = [self._finder.add(frame.image) for frame in frames]
         whole = [whole_picture(frame.image) for frame in frames]
         views: list[list[Corners]] = [whole, [mirrored(corners) for corners in whole]]
         inside = self._area.corners()
         if inside is not None:
             views += [[inside] * len(frames), [mirrored(inside)] * len(frames)]
+        if any(self.screens):
+            views.append([seen.corners if seen else all_ for seen, all_ in zip(self.screens, whole, strict=True)])
         coded = self._encoder.encode_views(frames, views)
         if inside is None:
-            coded += coded  # no bars: what is inside them is the picture itself
+            coded[2:2] = coded[:2]
+        if not any(self.screens):
+            coded.append(coded[0])
         start = coded[0].pts_seconds[-1] - self._window_seconds
         self._views = [
             _since(FrameCodes.concatenate([held, new]), start) for held, new in zip(self._views, coded, strict=True)
@@ -56,13 +65,11 @@ class Query:
         self.frames += len(frames)
 
     def views(self) -> list[FrameCodes]:
-        """What to match: every view, those inside bars only where there are bars."""
-        plain, inside = self._views[0], self._views[2]
-        return self._views[:2] if np.array_equal(plain.codes, inside.codes) else self._views
-
-    def forget_before(self, pts_seconds: float) -> None:
-        """Drops frames older than this moment."""
-        self._views = [_since(view, pts_seconds) for view in self._views]
+        """What to match, in the order of `VIEWS`; empty where a view says nothing that another does not say."""
+        plain = self._views[0]
+        nothing = FrameCodes.concatenate([])
+        repeats = [i > 1 and np.array_equal(view.codes, self._views[i % 2 if i < 4 else 0].codes) for i, view in enumerate(self._views)]
+        return [nothing if repeat or not len(plain) else view for view, repeat in zip(self._views, repeats, strict=True)]
 
 
 def _since(codes: FrameCodes, start: float) -> FrameCodes:

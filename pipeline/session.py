@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.encoder import BATCH_FRAMES, Encoder, batches_of_one_size
+from pipeline.encoder import BATCH_FRAMES, FrameEncoder, batches_of_one_size
 from pipeline.frames import Frame
 from pipeline.matching import SAME_MOMENT_SECONDS, Match, Matcher
 from pipeline.query import Query
@@ -45,7 +45,7 @@ class LiveEvent:
     match: Match
 
 
-def identify_clip(frames: Iterable[Frame], encoder: Encoder, matcher: Matcher) -> ClipAnswer:
+def identify_clip(frames: Iterable[Frame], encoder: FrameEncoder, matcher: Matcher) -> ClipAnswer:
     """Identifies a clip, reading no more of it than the answer needs.
 
     An unknown clip is read to its end, the last `CLIP_WINDOW_SECONDS` at a time.
@@ -83,7 +83,7 @@ def _same_place(a: Match, b: Match, at: float) -> bool:
 class LiveSession:
     """Follows one live source and says what is on it."""
 
-    def __init__(self, encoder: Encoder, matcher: Matcher) -> None:
+    def __init__(self, encoder: FrameEncoder, matcher: Matcher) -> None:
         self._query = Query(encoder, LIVE_WINDOW_SECONDS)
         self._matcher = matcher
         self._current: Match | None = None

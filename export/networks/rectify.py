@@ -12,7 +12,8 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601, of R, G, B
 def luma(images: torch.Tensor) -> torch.Tensor:
     """uint8 (N, H, W, 3) RGB -> float32 (N, 1, H, W) in 0..1."""
     weights = torch.tensor(LUMA_WEIGHTS, device=images.device) / 255
-    return (images.float() * weights).sum(dim=3).unsqueeze(1)
+    # as a product with a (3, 1) matrix: a broadcast product and a sum took half of the whole graph's time
+    return (images.float() @ weights.unsqueeze(1)).permute(0, 3, 1, 2)
 
 
 def screen_grid(corners: torch.Tensor, side: int) -> torch.Tensor:
