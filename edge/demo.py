@@ -1,7 +1,6 @@
 """`vnome demo`: a virtual phone films a screen in a room, and VNOME says which film and which second it is."""
 
 import importlib.util
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -68,7 +67,9 @@ class Filming:
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Argument(help="Your own films, at least two.  [default: sample films]")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Your own films, at least two.  [default: sample films]")
+    ] = None,
     level: Annotated[str, typer.Option(help="How hard the phone makes it: easy, hard or severe.")] = "easy",
     seed: Annotated[int, typer.Option(help="Room, pose, light and hand of the phone.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the picture and the phone's recording.")] = Path("vnome-demo"),
@@ -199,7 +200,9 @@ def _document(filming: Filming) -> dict[str, Any]:
         "found": filming.found,
         "film_seconds": None if filming.film_seconds is None else round(filming.film_seconds, 2),
         "true_seconds": None if filming.last is None else round(filming.last.film_seconds, 2),
-        "confidence": max((confidence for _, confidence in filming.trace), default=0.0) if answer is None else answer.confidence,
+        "confidence": max((confidence for _, confidence in filming.trace), default=0.0)
+        if answer is None
+        else answer.confidence,
         "seconds_needed": round(filming.seen_seconds, 2) if answer else None,
     }
 

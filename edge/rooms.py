@@ -69,9 +69,7 @@ def _soften(image: FloatImage, sigma: float) -> FloatImage:
     """Gaussian blur of any size at the cost of a small one: done on a reduced image. sigma: pixels."""
     height, width = image.shape[:2]
     factor = max(1, min(int(sigma / 2), height // 4, width // 4))
-    small = cv2.resize(
-        image, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(image, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), max(sigma / factor, 0.3), borderType=cv2.BORDER_REPLICATE)
     return as_float(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
@@ -117,9 +115,7 @@ def _window(rng: np.random.Generator, canvas: _Canvas, x: float, y: float, night
     sky = 0.03 if night else rng.uniform(1.5, 4)
     for i in range(2):
         for j in range(2):
-            pane = canvas.box(
-                x + 0.04 + 0.38 * i, y + 0.04 + 0.43 * j, x + 0.38 + 0.38 * i, y + 0.43 + 0.43 * j
-            )
+            pane = canvas.box(x + 0.04 + 0.38 * i, y + 0.04 + 0.43 * j, x + 0.38 + 0.38 * i, y + 0.43 + 0.43 * j)
             fade = np.linspace(1, 0.6, len(pane))[:, None, None] if len(pane) else 1.0
             pane[:] = sky * np.array((0.85, 0.95, 1.1)) * fade
 
@@ -148,9 +144,7 @@ def _furniture(rng: np.random.Generator, canvas: _Canvas) -> None:
             x = shelf + 0.03
             while x < shelf + 0.62:
                 thick, high = rng.uniform(0.015, 0.06), rng.uniform(0.14, 0.25)
-                canvas.fill(
-                    x, level + 0.25 - high, x + thick, level + 0.25, _paint_color(rng, 0.02, 0.4, 0.45)
-                )
+                canvas.fill(x, level + 0.25 - high, x + thick, level + 0.25, _paint_color(rng, 0.02, 0.4, 0.45))
                 x += thick + 0.004
     if rng.random() < 0.6:
         x = rng.uniform(0.85, 1.0) * rng.choice((-1, 1))
@@ -168,9 +162,7 @@ def _back_wall(rng: np.random.Generator, texels: int) -> FloatImage:
         wall *= np.where(np.arange(width) % period < period // 2, 1.0, rng.uniform(0.75, 0.95))[:, None]
     canvas = _Canvas(wall, WALL_LEFT, CEILING, texels)
     if rng.random() < 0.6:
-        _window(
-            rng, canvas, rng.choice((-1.75, 0.95)) + rng.uniform(-0.1, 0.1), -1.0, bool(rng.random() < 0.4)
-        )
+        _window(rng, canvas, rng.choice((-1.75, 0.95)) + rng.uniform(-0.1, 0.1), -1.0, bool(rng.random() < 0.4))
     _furniture(rng, canvas)
     canvas.fill(WALL_LEFT, FLOOR - 0.06, WALL_RIGHT, FLOOR, (0.6, 0.58, 0.55))  # skirting board
     canvas.shade(-0.53, -0.28, 0.53, 0.36, 0.04, 0.55)  # the panel's own shadow
@@ -182,9 +174,7 @@ def _back_wall(rng: np.random.Generator, texels: int) -> FloatImage:
 def _plain_face(rng: np.random.Generator, height: int, width: int, color: Color) -> FloatImage:
     face = np.empty((height, width, 3), np.float32)
     face[:] = color
-    face *= (1 + 0.04 * _texture(rng, height, width, 1.0) + 0.1 * _texture(rng, height, width, 60.0))[
-        ..., None
-    ]
+    face *= (1 + 0.04 * _texture(rng, height, width, 1.0) + 0.1 * _texture(rng, height, width, 60.0))[..., None]
     return face
 
 

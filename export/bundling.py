@@ -77,7 +77,9 @@ def check_parity(graph: EncoderGraph, path: Path) -> float:
     largest = 0.0
     for batch, height, width in ((1, 120, 213), (5, 240, 320)):
         small = rng.integers(0, 256, (batch, 9, 16, 3))
-        frames = np.repeat(np.repeat(small, height // 9 + 1, 1), width // 16 + 1, 2)[:, :height, :width].astype(np.uint8)
+        frames = np.repeat(np.repeat(small, height // 9 + 1, 1), width // 16 + 1, 2)[:, :height, :width].astype(
+            np.uint8
+        )
         whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         corners = whole + rng.normal(0, 0.05 * height, (batch, 4, 2)).astype(np.float32)
         with torch.no_grad():

@@ -13,6 +13,7 @@ from export.camera import Camera
 from export.data import Moments
 from export.networks.rectify import Rectifier
 from export.networks.sparse_hash import SparseHashNetwork
+from pipeline.codes import pack_bits
 from pipeline.probing import probe_codes
 
 CHANCE_CODES = 2048  # codes in the card; the estimate of a common code's share moves by 1 / sqrt(n share)
@@ -73,7 +74,7 @@ def calibrate_margins(pairs: PairCodes) -> Calibration:
 
 def pack(v: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     """Net inputs (P, B) -> codes uint32 (P,), as the graph packs them."""
-    return ((v > 0) * (np.uint32(1) << np.arange(v.shape[1], dtype=np.uint32))).sum(axis=1, dtype=np.uint32)
+    return pack_bits(v > 0)
 
 
 def chance_codes(v: npt.NDArray[np.float32], seed: int) -> list[str]:

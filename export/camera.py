@@ -132,7 +132,11 @@ def _tone(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
 def _light(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
     """Fall-off over the screen, a glare spot, and flicker bands."""
     across, down = _places(x)
-    slope = 1 + (across - 0.5) * _four(draw.normal(0.3, 1)) * strength + (down - 0.5) * _four(draw.normal(0.3, 1)) * strength
+    slope = (
+        1
+        + (across - 0.5) * _four(draw.normal(0.3, 1)) * strength
+        + (down - 0.5) * _four(draw.normal(0.3, 1)) * strength
+    )
     x = x * slope.clamp(0.3, 1.7)
     cx, cy = _four(draw.uniform(-0.1, 1.1, 1)), _four(draw.uniform(-0.1, 1.1, 1))
     size = _four(draw.uniform(0.05, 0.35, 1))

@@ -37,7 +37,10 @@ def train(
             recent.append(progress.loss)
             if progress.step % 50 == 0 or progress.step == steps:
                 mean = sum(recent) / len(recent)
-                print(f"step {progress.step}/{steps}  loss {mean:.3f}  {progress.seconds_left / 60:.1f} min left", flush=True)
+                print(
+                    f"step {progress.step}/{steps}  loss {mean:.3f}  {progress.seconds_left / 60:.1f} min left",
+                    flush=True,
+                )
                 recent.clear()
 
         trainer.run(report)
@@ -47,7 +50,9 @@ def train(
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a training run.", show_default=False)],
-    films: Annotated[Path, typer.Option(help="The films it was trained on; the held-out ones calibrate.", show_default=False)],
+    films: Annotated[
+        Path, typer.Option(help="The films it was trained on; the held-out ones calibrate.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the bundle.", show_default=False)],
     decision: Annotated[
         str, typer.Option(metavar="SLOPE,INTERCEPT,ACCEPT", help="Decision rule, as vnome evaluate fits it.")
@@ -57,7 +62,7 @@ def export(
     """Export a trained encoder to an ONNX bundle with its card, and check it against torch."""
     _need_torch()
     from export.bundling import write_bundle
-    from export.calibration import calibrate_margins, chance_codes, code_quality, net_inputs, CALIBRATION_STRENGTH
+    from export.calibration import CALIBRATION_STRENGTH, calibrate_margins, chance_codes, code_quality, net_inputs
     from export.data import films_in, held_out, load_moments
     from export.training import load_checkpoint, load_network
 
@@ -89,7 +94,8 @@ def export(
     if json:
         print_json(written)
     else:
-        print(f"{out}: {written['bytes']} bytes, largest margin difference to torch {written['parity_largest_margin_difference']:.1e}")
+        parity = written["parity_largest_margin_difference"]
+        print(f"{out}: {written['bytes']} bytes, largest margin difference to torch {parity:.1e} nats")
     return EXIT_DONE
 
 

@@ -99,7 +99,8 @@ def _pan(path: Path) -> Thumbs:
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(path.name.encode()).digest()[:8], "little"))
     height, width = grey.shape
     start, stop = rng.uniform(0, 1, (2, 2))
-    zooms = np.linspace(*rng.uniform(0.5, 0.8, 2), PAN_STEPS)
+    first_zoom, last_zoom = rng.uniform(0.5, 0.8, 2).tolist()
+    zooms = np.linspace(first_zoom, last_zoom, PAN_STEPS)
     pictures = []
     for step, zoom in zip(np.linspace(0, 1, PAN_STEPS), zooms, strict=True):
         window_w = min(zoom * width, height * THUMB_WIDTH / THUMB_HEIGHT)

@@ -64,8 +64,7 @@ def _subtitles(image: RgbImage) -> RgbImage:
 
 def _letterbox(image: RgbImage) -> RgbImage:
     """The whole film between black bars, each an eighth of the new picture's height."""
-    height, width = image.shape[:2]
-    bar = height // 6
+    bar = image.shape[0] // 6
     return _rgb(cv2.copyMakeBorder(image, bar, bar, 0, 0, cv2.BORDER_CONSTANT, value=(0, 0, 0)))
 
 

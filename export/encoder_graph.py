@@ -28,6 +28,10 @@ class EncoderGraph(nn.Module):
     slope, offset: float (B,), the calibration: margin = max(0, offset + slope * |net input|), in nats.
     """
 
+    slope: torch.Tensor
+    offset: torch.Tensor
+    weights: torch.Tensor
+
     def __init__(self, network: SparseHashNetwork, slope: torch.Tensor, offset: torch.Tensor) -> None:
         super().__init__()
         self.rectifier = Rectifier(network.config.side, SUPERSAMPLING)

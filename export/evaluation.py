@@ -121,8 +121,8 @@ def table(result: dict[str, Any]) -> str:
     for name in names:
         overall = result["coders"][name]
         lines.append(
-            f"{name}: wrong overall {overall['wrong']:.2%}; median {overall['median_wall_seconds']:.2f} s a clip; indexed "
-            f"at {result['indexing_times_real_time'][name]:.1f} times real time; fitted decision "
+            f"{name}: wrong overall {overall['wrong']:.2%}; median {overall['median_wall_seconds']:.2f} s a clip; "
+            f"indexed at {result['indexing_times_real_time'][name]:.1f} times real time; fitted decision "
             f"{overall['decision']['slope']:.3f},{overall['decision']['intercept']:.3f}"
         )
     return "\n".join(lines)
@@ -190,7 +190,9 @@ def _picker(films: list[Path], seconds: float, rng: np.random.Generator) -> Call
     lengths = np.array([probe(film).duration_seconds or 0.0 for film in films])
     usable = np.flatnonzero(lengths > seconds * 1.1)
     if len(usable) == 0:
-        raise InputError(f"no film in {films[0].parent} is longer than {seconds} s; give longer films or less --seconds")
+        raise InputError(
+            f"no film in {films[0].parent} is longer than {seconds} s; give longer films or less --seconds"
+        )
     weights = lengths[usable] / lengths[usable].sum()
 
     def pick(speed: float) -> tuple[Path, float]:

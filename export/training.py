@@ -202,7 +202,9 @@ class _Sampler:
         thumbs, film, seconds = self.moments.thumbs, self.moments.film[at], self.moments.seconds[at]
         neighbour = np.clip(at + self.rng.choice([-1, 1], len(at)), 0, len(thumbs) - 1)
         neighbour = np.where(self.moments.film[neighbour] == film, neighbour, at)
-        blend = self.rng.uniform(0, 1, (len(at), 1, 1)) * (self.rng.uniform(0, 1, (len(at), 1, 1)) < self.NEIGHBOUR_SHARE)
+        blend = self.rng.uniform(0, 1, (len(at), 1, 1)) * (
+            self.rng.uniform(0, 1, (len(at), 1, 1)) < self.NEIGHBOUR_SHARE
+        )
         clean = thumbs[at]
         shown = (clean * (1 - blend) + thumbs[neighbour] * blend).astype(np.uint8)
         same_film = film[:, None] == film[None]
@@ -210,7 +212,10 @@ class _Sampler:
         return _Batch(clean, shown, ~(same_film & (near | self._same_picture(clean))))
 
     def _moments_of(self, film: int) -> npt.NDArray[np.int64]:
-        return self.first[film] + self.rng.integers(0, self.count[film], self.config.moments_per_film)
+        at: npt.NDArray[np.int64] = self.first[film] + self.rng.integers(
+            0, self.count[film], self.config.moments_per_film
+        )
+        return at
 
     def _same_picture(self, clean: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         small = clean[:, ::4, ::4].reshape(len(clean), -1).astype(np.float32)

@@ -58,7 +58,8 @@ def unpack_bits(codes: CodeArray) -> npt.NDArray[np.uint8]:
 def pack_bits(bits: npt.NDArray[np.generic]) -> CodeArray:
     """0/1 (..., 32) -> uint32 (...); the inverse of `unpack_bits`."""
     weights = np.uint32(1) << np.arange(CODE_BITS, dtype=np.uint32)
-    return (bits.astype(np.uint32) * weights).sum(axis=-1, dtype=np.uint32)
+    codes: CodeArray = (bits.astype(np.uint32) * weights).sum(axis=-1, dtype=np.uint32)
+    return codes
 
 
 def hamming_distance(a: CodeArray, b: CodeArray) -> npt.NDArray[np.uint8]:

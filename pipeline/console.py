@@ -33,7 +33,12 @@ def timecode(seconds: float) -> str:
 def progress_bar(description: str, total: float | None) -> Iterator["Bar"]:
     """A bar on stderr while the block runs; nothing is drawn where stderr is no terminal."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield Bar(progress, total, description)
 

@@ -125,5 +125,12 @@ def _providers(available: Sequence[str]) -> list[str]:
 
 def _load_errors() -> tuple[type[Exception], ...]:
     state = onnxruntime.capi.onnxruntime_pybind11_state
-    return (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.NoSuchFile, state.InvalidArgument,
-            state.NotImplemented, state.RuntimeException)
+    return (
+        state.Fail,
+        state.InvalidProtobuf,
+        state.InvalidGraph,
+        state.NoSuchFile,
+        state.InvalidArgument,
+        state.NotImplemented,
+        state.RuntimeException,
+    )

@@ -1,12 +1,12 @@
 """Every failure VNOME reports, each one line that names the input and what to do.
 
-    VnomeError                      exit code 2
-    |- InputError                   the user's input cannot be used
-    |  |- MediaError                a film, clip, picture or camera cannot be read
-    |  |- BundleError               a model bundle is missing, damaged or of another kind
-    |  `- CatalogueError            a video id that is not there, or a catalogue made by another version
-    `- ServiceError                 exit code 3: a service is away or cannot do its work
-       `- StoreError                Redis cannot be reached, refuses, or has no room
+VnomeError                      exit code 2
+|- InputError                   the user's input cannot be used
+|  |- MediaError                a film, clip, picture or camera cannot be read
+|  |- BundleError               a model bundle is missing, damaged or of another kind
+|  `- CatalogueError            a video id that is not there, or a catalogue made by another version
+`- ServiceError                 exit code 3: a service is away or cannot do its work
+   `- StoreError                Redis cannot be reached, refuses, or has no room
 """
 
 EXIT_DONE = 0

@@ -46,7 +46,8 @@ class ChanceModel:
         bits = unpack_bits(query.codes)
         set_share = np.where(bits == 1, ones, 1 - ones)  # of codes that have the bit as the query has it
         smooth = np.logaddexp(same + np.log(set_share), other + np.log(1 - set_share)).sum(axis=1)
-        return np.logaddexp(kernel, smooth) - np.log(2)
+        chance: FloatArray = np.logaddexp(kernel, smooth) - np.log(2)
+        return chance
 
 
 def log_match(query: FrameCodes, codes: CodeArray) -> FloatArray:
@@ -71,7 +72,8 @@ def frame_evidence(query: FrameCodes, codes: CodeArray, log_chance: FloatArray) 
     log_chance: float64 (N,), from `ChanceModel.log_probability`.
     """
     ratio = log_match(query, codes) - log_chance[:, None]
-    return np.logaddexp(np.log(1 - OUTLIER_SHARE) + ratio, np.log(OUTLIER_SHARE))
+    evidence: FloatArray = np.logaddexp(np.log(1 - OUTLIER_SHARE) + ratio, np.log(OUTLIER_SHARE))
+    return evidence
 
 
 def frame_weights(codes: CodeArray) -> FloatArray:

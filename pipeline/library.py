@@ -70,7 +70,8 @@ class Library:
             schema = json.loads(self._client.get(keys.SCHEMA) or "{}")
         if schema.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
             raise CatalogueError(
-                f"the catalogue has schema {schema['schema']}, this version reads {SCHEMA_VERSION}; use the VNOME that made it"
+                f"the catalogue has schema {schema['schema']}, this version reads {SCHEMA_VERSION}; "
+                "use the VNOME that made it"
             )
 
     # Reading
@@ -126,7 +127,7 @@ class Library:
         if text is None:
             there = ", ".join(record.subtitles) or "none"
             raise CatalogueError(f"video {video!r} has no subtitles in {language!r}; there are: {there}")
-        return str(text.decode())
+        return bytes(text).decode()  # type: ignore[arg-type]
 
     def check_encoder(self, encoder: str) -> None:
         """Raises CatalogueError when the catalogue was coded with another encoder than this (SHA-256)."""
@@ -261,9 +262,9 @@ class Library:
         """Runs `change` in one transaction, provided that the id still stands for `number` (None: for nothing)."""
         with self._client.pipeline(transaction=True) as pipe:
             try:
-                pipe.watch(keys.VIDEOS)
+                pipe.watch(keys.VIDEOS)  # type: ignore[no-untyped-call]
                 text = pipe.hget(keys.VIDEOS, video)
-                now = _record(text).number if text else None  # type: ignore[arg-type]
+                now = _record(text).number if text else None
                 if now != number:
                     return False
                 pipe.multi()
@@ -288,13 +289,14 @@ class Library:
         self._client.set(keys.lease(number), _process_name(os.getpid()), px=LEASE_MS)
 
     def _writer_lives(self, number: int) -> bool:
-        holder = self._client.get(keys.lease(number))
-        if holder is None:
+        stored = self._client.get(keys.lease(number))
+        if stored is None:
             return False
-        host, process, _ = holder.decode().split(" ")
+        holder = stored.decode() if isinstance(stored, bytes) else stored
+        host, process, _ = holder.split(" ")
         if host != socket.gethostname() or not Path("/proc").is_dir():
             return True  # only the lease's time to live tells
-        return _process_name(int(process)) == holder.decode()
+        return _process_name(int(process)) == holder
 
 
 def _record(text: bytes | str) -> VideoRecord:

@@ -146,7 +146,7 @@ class RedisLut:
         for start in range(0, len(prefixes), REMOVE_CHUNK):
             pipe = self._client.pipeline(transaction=False)
             for prefix in prefixes[start : start + REMOVE_CHUNK]:
-                pipe.eval(_REMOVE, 1, keys.bucket(int(prefix)), needle)  # type: ignore[no-untyped-call]
+                pipe.eval(_REMOVE, 1, keys.bucket(int(prefix)), needle)
             pipe.execute()
 
     def _fetch(self, prefixes: Iterable[np.uint32]) -> list[bytes]:

@@ -195,7 +195,7 @@ def _score_places(
     missing = np.log(0.2)  # a frame that the film does not have: as an outlier
     evidence = np.concatenate([evidence, np.full((len(query), 1), missing)], axis=1)  # the last column: no film there
     moments = candidate.middle_seconds + np.arange(-BIN_SECONDS, BIN_SECONDS, OFFSET_STEP_SECONDS)  # (O,)
-    film = moments[None, :, None] + SPEEDS[:, None, None] * relative[None, None, :]  # (V, O, N)
+    film = moments.reshape(1, -1, 1) + SPEEDS.reshape(-1, 1, 1) * relative  # (V, O, N)
     at = np.searchsorted(track.start_ms / 1000, film, side="right") - 1
     at = np.where((at < 0) | (film * 1000 >= track.end_ms), len(track.codes), at)
     scores = (evidence[np.arange(len(query)), at] * weights).sum(axis=2)  # (V, O)

@@ -148,9 +148,7 @@ def read_frames_at_pace(
             asked = clock()
 
 
-def _moments(
-    source: Source, max_fps: float | None, start_seconds: float, end_seconds: float | None
-) -> Moments:
+def _moments(source: Source, max_fps: float | None, start_seconds: float, end_seconds: float | None) -> Moments:
     """The decoded pictures of a range, thinned to max_fps."""
     if max_fps is not None and not 0 < max_fps < math.inf:
         raise ValueError(f"max_fps must be positive, got {max_fps = }")
@@ -216,9 +214,7 @@ def _seek(
     return pictures
 
 
-def _decode(
-    container: InputContainer, stream: VideoStream, source: Source
-) -> Generator[VideoFrame, None, None]:
+def _decode(container: InputContainer, stream: VideoStream, source: Source) -> Generator[VideoFrame, None, None]:
     """All pictures from where the container stands; damage in a file is passed over."""
     failures = 0
     while failures < DAMAGE_LIMIT:
@@ -301,9 +297,7 @@ class _Scaler:
         image = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
         if scaled is picture:
             image = image.copy()  # it was RGB of this size already, and the decoder may go on using it
-        quarters = round(
-            picture.rotation / 90
-        )  # anticlockwise; by `side_data` PyAV fails on pictures with EXIF
+        quarters = round(picture.rotation / 90)  # anticlockwise; by `side_data` PyAV fails on pictures with EXIF
         return np.ascontiguousarray(np.rot90(image, quarters))
 
 

@@ -36,5 +36,3 @@ def _subsets() -> npt.NDArray[np.float32]:
     """All subsets of the uncertain bits as 0/1 rows, float32 (2^U, U)."""
     numbers = np.arange(1 << UNCERTAIN_BITS)[:, None]
     return ((numbers >> np.arange(UNCERTAIN_BITS)) & 1).astype(np.float32)
-
-

@@ -68,8 +68,13 @@ class Query:
         """What to match, in the order of `VIEWS`; empty where a view says nothing that another does not say."""
         plain = self._views[0]
         nothing = FrameCodes.concatenate([])
-        repeats = [i > 1 and np.array_equal(view.codes, self._views[i % 2 if i < 4 else 0].codes) for i, view in enumerate(self._views)]
-        return [nothing if repeat or not len(plain) else view for view, repeat in zip(self._views, repeats, strict=True)]
+        repeats = [
+            i > 1 and np.array_equal(view.codes, self._views[i % 2 if i < 4 else 0].codes)
+            for i, view in enumerate(self._views)
+        ]
+        return [
+            nothing if repeat or not len(plain) else view for view, repeat in zip(self._views, repeats, strict=True)
+        ]
 
 
 def _since(codes: FrameCodes, start: float) -> FrameCodes:

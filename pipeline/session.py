@@ -62,7 +62,7 @@ def identify_clip(frames: Iterable[Frame], encoder: FrameEncoder, matcher: Match
         best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
         if best and seen >= ENOUGH_SECONDS:
             break
-    if query.frames and seen > decided_at or query.frames and seen == 0.0:
+    if (query.frames and seen > decided_at) or (query.frames and seen == 0.0):
         best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
     return ClipAnswer(best, first_seen, query.frames, seen)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
@@ -77,7 +78,7 @@ class Store:
         if self._server is None:
             return
         with self.errors():
-            local, _ = self.client.execute_command("WAITAOF", 1, 0, CONFIRM_MS)
+            local, _ = self.client.execute_command("WAITAOF", 1, 0, CONFIRM_MS)  # type: ignore[no-untyped-call]
         if not local:
             raise StoreError(f"{self.address}: the disk does not take the data; free some space and try again")
 
@@ -141,7 +142,7 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url
 
 
-def _options() -> dict[str, object]:
+def _options() -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": ANSWER_SECONDS,

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +128,7 @@ class Tracks:
 
     def whole(self, number: int) -> Track:
         """The whole track; empty where there is none."""
-        stored: dict[bytes, bytes] = self._client.hgetall(keys.track(number))
+        stored: dict[Any, Any] = dict(self._client.hgetall(keys.track(number)))
         if not stored:
             return Track.empty()
         end_ms = int(stored.pop(b"end"))

@@ -40,7 +40,7 @@ class Lwta(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         _check_multiple(x, self.block)
-        blocks = x.unflatten(1, (x.shape[1] // self.block, self.block))  # (N, C / b, b, ...)
+        blocks = x.reshape(len(x), x.shape[1] // self.block, self.block, *x.shape[2:])  # (N, C / b, b, ...)
         winner = blocks.argmax(dim=2, keepdim=True)  # the first of equals
         places = torch.arange(self.block, device=x.device).view(1, 1, self.block, *([1] * (x.dim() - 2)))
         return torch.where(places == winner, blocks, torch.zeros_like(blocks)).flatten(1, 2)

@@ -37,7 +37,9 @@ def list_videos(json: Annotated[bool, typer.Option("--json", help="Print one JSO
 
 
 def remove(
-    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Ids, as vnome list shows them.", show_default=False)],
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEO...", help="Ids, as vnome list shows them.", show_default=False)
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Remove videos from the catalogue, with all that is stored of them."""

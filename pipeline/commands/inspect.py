@@ -18,7 +18,9 @@ WHOLE_PICTURE_CONFIDENCE = 0.0  # the screen is taken to fill the picture, it wa
 
 
 def inspect(
-    sources: Annotated[list[Path], typer.Argument(metavar="IMAGE|CLIP...", help="Pictures or clips.", show_default=False)],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE|CLIP...", help="Pictures or clips.", show_default=False)
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     picture: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw it on the frames.")] = None,
     fps: Annotated[float, typer.Option(min=0.01, help="Frames of a clip to look at, a second.")] = 1.0,

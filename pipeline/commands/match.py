@@ -36,14 +36,18 @@ def match(
         found = answer.match
         record = library.resolve([found.number])[found.number] if found else None
     if json:
-        row = found and record and {
-            "video": record.id,
-            "title": record.title,
-            "at_seconds": round(found.at_seconds, 2),
-            "query_seconds": round(answer.query_seconds, 2),
-            "confidence": round(found.confidence, 6),
-            "speed": round(found.speed, 4),
-        }
+        row = (
+            found
+            and record
+            and {
+                "video": record.id,
+                "title": record.title,
+                "at_seconds": round(found.at_seconds, 2),
+                "query_seconds": round(answer.query_seconds, 2),
+                "confidence": round(found.confidence, 6),
+                "speed": round(found.speed, 4),
+            }
+        )
         print_json({"matches": [row] if row else [], "frames": answer.frames, "seconds": round(answer.seconds, 3)})
     elif found and record:
         print(

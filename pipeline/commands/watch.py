@@ -17,7 +17,9 @@ from pipeline.store import open_store
 
 
 def watch(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, webcam:0, /dev/videoN or rtsp://...", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A file, webcam:0, /dev/videoN or rtsp://...", show_default=False)
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> int:
     """Identify live: found, still and lost as the source plays. A file plays at its own pace."""

@@ -33,7 +33,8 @@ def test_a_common_code_says_little() -> None:
     common = ChanceModel(np.concatenate([rare.background[:250], np.zeros(250, np.uint32)]))
     query = query_of([0], margin=3.0)
     evidence = [
-        float(frame_evidence(query, np.zeros(1, np.uint32), model.log_probability(query))[0, 0]) for model in (rare, common)
+        float(frame_evidence(query, np.zeros(1, np.uint32), model.log_probability(query))[0, 0])
+        for model in (rare, common)
     ]
     assert evidence[0] > 10
     assert evidence[1] < 2  # half of all films look like this: P(match) / P(chance) is about 1 / (0.5 / 2)

@@ -178,9 +178,7 @@ def test_max_fps_skipped_frames_are_not_converted(film: Path, monkeypatch: pytes
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi", "a.flv"])
 def test_range_is_half_open_and_keeps_film_time(tmp_path: Path, name: str) -> None:
     codec = "mpeg4" if name == "a.avi" else "libx264"
-    path = write_film(
-        tmp_path / name, grey_ramp(FRAMES), range(FRAMES), time_base=Fraction(1, 25), codec=codec
-    )
+    path = write_film(tmp_path / name, grey_ramp(FRAMES), range(FRAMES), time_base=Fraction(1, 25), codec=codec)
     # [0.6, 0.8) at 25 frames a second: frames 15 to 19.
     assert read_times(path, start_seconds=0.6, end_seconds=0.8) == pytest.approx(
         [0.6, 0.64, 0.68, 0.72, 0.76], abs=2e-3
@@ -195,9 +193,7 @@ def test_range_equals_the_whole_cut(film: Path, start: float) -> None:
 
 
 def test_range_does_not_start_at_a_late_key_frame(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        media, "SEEK_LEADS_SECONDS", (-0.5, 0.0)
-    )  # the first try lands at the key frame of 0.48 s
+    monkeypatch.setattr(media, "SEEK_LEADS_SECONDS", (-0.5, 0.0))  # the first try lands at the key frame of 0.48 s
     assert read_indices(film, start_seconds=0.3, end_seconds=0.4) == [8, 9]
 
 
@@ -273,9 +269,7 @@ def test_truncated_with_index_gives_what_is_left(tmp_path: Path) -> None:
 
 
 def test_truncated_before_the_first_frame_decodes_nothing(tmp_path: Path) -> None:
-    path = write_film(
-        tmp_path / "a.mp4", grey_ramp(5), range(0, 200, 40), container_options={"movflags": "faststart"}
-    )
+    path = write_film(tmp_path / "a.mp4", grey_ramp(5), range(0, 200, 40), container_options={"movflags": "faststart"})
     data = path.read_bytes()
     path.write_bytes(data[: data.index(b"mdat") + 6])
     with pytest.raises(MediaError, match="nothing in it can be decoded"):
@@ -389,9 +383,7 @@ def test_pace_drops_what_a_slow_reader_missed(film: Path) -> None:
     assert times == pytest.approx([0.0, 0.24, 0.56, 0.88])
 
 
-def test_pace_decoder_slower_than_real_time_still_gives_frames(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pace_decoder_slower_than_real_time_still_gives_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_film(tmp_path / "a.mp4", grey_ramp(25), range(0, 1000, 40))
     clock = Clock()
     place = media._Timeline.place

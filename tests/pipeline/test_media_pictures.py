@@ -128,9 +128,7 @@ def test_pixels_grey_and_deep_pictures_become_rgb(tmp_path: Path, pixels: str) -
 def test_pixels_interlaced_become_rgb(tmp_path: Path) -> None:
     options = {"flags": "+ilme+ildct"}
     images, rate = [samples.four_corners(64, 64)] * 3, Fraction(1, 25)
-    path = write_film(
-        tmp_path / "a.mpg", images, range(3), time_base=rate, codec="mpeg2video", codec_options=options
-    )
+    path = write_film(tmp_path / "a.mpg", images, range(3), time_base=rate, codec="mpeg2video", codec_options=options)
     frames = list(read_frames(path))
     assert len(frames) == 3
     assert_corners(frames[0].image, RED, GREEN, BLUE, WHITE)
@@ -146,9 +144,7 @@ def test_pixels_without_a_way_to_rgb_are_named(film: Path, monkeypatch: pytest.M
         scaler.to_rgb(av.VideoFrame(16, 16, "yuv420p"))
 
 
-@pytest.mark.parametrize(
-    "name", ["a.png", "12:30.png", "-x.png", "50%.png", "frame%03d.png", "é ü.png", "x?.png"]
-)
+@pytest.mark.parametrize("name", ["a.png", "12:30.png", "-x.png", "50%.png", "frame%03d.png", "é ü.png", "x?.png"])
 def test_picture_is_one_frame_at_zero_whatever_its_name(tmp_path: Path, name: str) -> None:
     path = samples.write_picture(tmp_path / "made.png", samples.four_corners()).rename(tmp_path / name)
     [frame] = read_frames(path)

@@ -152,9 +152,7 @@ def test_silent_address_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_scheme_is_named() -> None:
-    assert failure("gopher://host/a.mp4").startswith(
-        "gopher://host/a.mp4: cannot read gopher://; give a file"
-    )
+    assert failure("gopher://host/a.mp4").startswith("gopher://host/a.mp4: cannot read gopher://; give a file")
 
 
 def test_live_schemes_are_live() -> None:
@@ -200,9 +198,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 @contextmanager
 def serving(folder: Path, limit: int | None = None) -> Iterator[str]:
     handler = type("Handler", (QuietHandler,), {"limit": limit})
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(handler, directory=str(folder))
-    ) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
