@@ -129,7 +129,7 @@ def _index(library: Library, encoder: Encoder, film: Path) -> str:
     started = time.monotonic()
     coded = code_film(film, encoder, lambda _: None)
     fields = VideoFields(film.stem, film.stem, film.name, fingerprint(film), encoder.bundle.sha256)
-    library.add(fields, coded.track, coded.duration_seconds, coded.frames, {})
+    library.add(fields, coded.track, coded.duration_seconds, coded.frames, {}, coded.motion)
     spent = time.monotonic() - started
     return f"indexed {film.stem}: {coded.duration_seconds:.1f} s of film, {len(coded.track)} codes, in {spent:.1f} s"
 

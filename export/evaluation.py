@@ -155,7 +155,7 @@ def _index(coder: Coder, films: list[Path]) -> float:
     for film in films:
         coded = code_film(film, coder.encoder, lambda _: None)
         fields = VideoFields(film.stem, film.stem, film.name, fingerprint(film), coder.name)
-        coder.library.add(fields, coded.track, coded.duration_seconds, coded.frames, {})
+        coder.library.add(fields, coded.track, coded.duration_seconds, coded.frames, {}, coded.motion)
         seconds += coded.duration_seconds
     return seconds / (time.perf_counter() - started)
 

@@ -20,6 +20,7 @@ class FrameCodes:
     pts_seconds: float64 (N,), not decreasing.
     codes: uint32 (N,).
     margins: float32 (N, 32), >= 0: log-odds, in nats, that the bit survives the camera.
+    lights: float32 (N, 32), mean light of the picture's blocks (see `pipeline.motion`), None where only codes came.
 
     Raises ValueError when the leading sizes differ.
     """
@@ -27,6 +28,7 @@ class FrameCodes:
     pts_seconds: SecondsArray
     codes: CodeArray
     margins: MarginArray = field(repr=False)
+    lights: npt.NDArray[np.float32] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         n = len(self.codes)
@@ -38,15 +40,24 @@ class FrameCodes:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def since(self, start_seconds: float) -> "FrameCodes":
+        """The frames from this moment on."""
+        first = int(np.searchsorted(self.pts_seconds, start_seconds))
+        lights = None if self.lights is None else self.lights[first:]
+        return FrameCodes(self.pts_seconds[first:], self.codes[first:], self.margins[first:], lights)
+
     @staticmethod
     def concatenate(parts: "Sequence[FrameCodes]") -> "FrameCodes":
         """Joins parts in the order given; no parts give an empty result."""
         if not parts:
             return FrameCodes(np.empty(0), np.empty(0, np.uint32), np.empty((0, CODE_BITS), np.float32))
+        lights = [part.lights for part in parts if part.lights is not None]
+        complete = sum(map(len, lights)) == sum(map(len, parts))
         return FrameCodes(
             np.concatenate([part.pts_seconds for part in parts]),
             np.concatenate([part.codes for part in parts]),
             np.concatenate([part.margins for part in parts]),
+            np.concatenate(lights) if lights and complete else None,
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.codes import FrameCodes
 from pipeline.encoder import BATCH_FRAMES, Corners, FrameEncoder, batches_of_one_size, whole_picture
@@ -13,6 +14,7 @@ from pipeline.errors import MediaError
 from pipeline.frames import Frame
 from pipeline.letterbox import ActiveArea
 from pipeline.media import probe, read_frames
+from pipeline.motion import Motion, block_lights
 from pipeline.prefetch import read_ahead
 from pipeline.tracks import Track
 
@@ -23,9 +25,13 @@ READ_AHEAD_FRAMES = 24  # decoded while others are coded: 17 MB at 640x360
 
 @dataclass(frozen=True)
 class CodedFilm:
-    """What indexing keeps of a film. duration_seconds: of the frames read. frames: how many were coded."""
+    """What indexing keeps of a film. duration_seconds: of the frames read. frames: how many were coded.
+
+    motion: where the codes stand still, None for a film without such stretches.
+    """
 
     track: Track
+    motion: Motion | None
     duration_seconds: float
     frames: int
 
@@ -37,17 +43,21 @@ def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]
     """
     inside = film_area(path)
     parts: list[FrameCodes] = []
+    lights: list[npt.NDArray[np.float32]] = []
     frames = read_ahead(read_frames(path, max_fps=INDEX_FPS), READ_AHEAD_FRAMES)
     for batch in batches_of_one_size(frames, BATCH_FRAMES):
         corners = [inside if inside is not None else whole_picture(frame.image) for frame in batch]
         parts.append(encoder.encode_views(batch, [corners])[0])
+        lights += [block_lights(frame.image, where) for frame, where in zip(batch, corners, strict=True)]
         report(batch[-1].pts_seconds)
     coded = FrameCodes.concatenate(parts)
     if len(coded) == 0:
         raise MediaError(f"{path}: no picture in it could be decoded; check the file with a player")
     last_frame = float(np.median(np.diff(coded.pts_seconds))) if len(coded) > 1 else 1 / INDEX_FPS
     end = float(coded.pts_seconds[-1]) + last_frame
-    return CodedFilm(Track.from_codes(coded.pts_seconds, coded.codes, end), end, len(coded))
+    track = Track.from_codes(coded.pts_seconds, coded.codes, end)
+    motion = Motion.of_film(coded.pts_seconds, np.stack(lights)).where_still(track.start_ms / 1000)
+    return CodedFilm(track, motion, end, len(coded))
 
 
 def film_area(path: Path) -> Corners | None:

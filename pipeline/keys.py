@@ -12,6 +12,7 @@ VIDEOS = CATALOGUE + "videos"  # hash: video id -> JSON record
 NUMBERS = CATALOGUE + "numbers"  # hash: video number -> video id; what is not here is invisible to queries
 PENDING = CATALOGUE + "pending"  # hash: video number -> JSON of a change that is not finished
 POSTINGS = CATALOGUE + "postings"  # string: postings of all visible videos
+CONFIRMED = CATALOGUE + "confirmed"  # string: counter, written to see that all before it is on disk
 
 
 def lease(number: int) -> str:
@@ -27,6 +28,11 @@ def bucket(prefix: int) -> str:
 def track(number: int) -> str:
     """Hash: block of the track -> packed runs."""
     return f"vnome:track:{number}"
+
+
+def motion(number: int) -> str:
+    """String: packed motion of the still stretches; absent when there are none."""
+    return f"vnome:motion:{number}"
 
 
 def subtitles(number: int) -> str:

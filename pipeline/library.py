@@ -21,6 +21,7 @@ import redis
 from pipeline import keys
 from pipeline.errors import CatalogueError
 from pipeline.lut import Postings, RedisLut
+from pipeline.motion import Motion
 from pipeline.store import Store
 from pipeline.tracks import Track, Tracks
 
@@ -119,6 +120,12 @@ class Library:
         with self.store.errors():
             return self._tracks.read(windows)
 
+    def whole_track(self, number: int) -> tuple[Track, Motion | None]:
+        """All that is stored of a video's course in time."""
+        with self.store.errors():
+            packed = self._client.get(keys.motion(number))
+            return self._tracks.whole(number), Motion.unpack(bytes(packed)) if packed else None  # type: ignore[arg-type]
+
     def subtitles(self, video: str, language: str) -> str:
         """A video's subtitle file. Raises CatalogueError when the video or the language is not there."""
         record = self.get(video)
@@ -152,7 +159,13 @@ class Library:
         return record if same else None
 
     def add(
-        self, fields: VideoFields, track: Track, duration_seconds: float, frames: int, subtitles: dict[str, str]
+        self,
+        fields: VideoFields,
+        track: Track,
+        duration_seconds: float,
+        frames: int,
+        subtitles: dict[str, str],
+        motion: Motion | None = None,
     ) -> Outcome:
         """Adds a video, or puts it in place of the one with the same id.
 
@@ -177,8 +190,10 @@ class Library:
             )
             self._hold(number)
             self._note(number, {"state": "storing"})
-            # Step 2. Track and subtitles; then the journal says that they are complete.
+            # Step 2. Track, motion and subtitles; then the journal says that they are complete.
             self._tracks.write(number, track)
+            if motion is not None:
+                self._client.set(keys.motion(number), motion.pack())
             if subtitles:
                 self._client.hset(keys.subtitles(number), mapping=subtitles)  # type: ignore[arg-type]
             self._note(number, {"state": "stored", "record": asdict(record)})
@@ -279,6 +294,7 @@ class Library:
         self.lut.remove(number, self._tracks.whole(number).codes)
         self._tracks.delete(number)
         self._client.delete(keys.subtitles(number))
+        self._client.delete(keys.motion(number))
         self._client.hdel(keys.PENDING, str(number))
         self._client.delete(keys.lease(number))
 

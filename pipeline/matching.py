@@ -11,22 +11,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.bundles import Bundle
 from pipeline.codes import CodeArray, FrameCodes
 from pipeline.errors import BundleError
-from pipeline.evidence import ChanceModel, FloatArray, frame_evidence, frame_weights
+from pipeline.evidence import ChanceModel, frame_weights
 from pipeline.lut import Hits
+from pipeline.motion import Motion
 from pipeline.tracks import Track
-from pipeline.voting import BIN_SECONDS, Candidate, count_votes, probes_of
+from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_place
+from pipeline.voting import BIN_SECONDS, count_votes, probes_of
 
 PROBES_A_FRAME = 16
 CANDIDATES = 24  # places verified for each view of the query
-OFFSET_STEP_SECONDS = 0.04  # one frame at 25 fps
 SAME_MOMENT_SECONDS = 1.0  # hypotheses closer than this are one answer
-SPEEDS = np.array([0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1.0, 1.01, 1.02, 1.04, 1.0 / 0.96, 1.06, 1.08, 1.1])
-NORMAL_SPEED_SHARE = 0.6  # prior of speed 1; the other speeds share the rest
+SURE_NATS = 12.0  # with odds as long as these, the moment needs no second look
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,9 @@ class Reference(Protocol):
     def tracks(self, windows: Sequence[tuple[int, float, float]]) -> list[Track]:
         """The parts (number, from seconds, to seconds) of the stored tracks, in one round trip."""
 
+    def whole_track(self, number: int) -> tuple[Track, Motion | None]:
+        """A video's whole course in time: its codes, and its motion where they stand still."""
+
     def postings(self) -> int:
         """How many postings the index holds, for the prior of a place."""
 
@@ -85,21 +87,6 @@ class DecisionRule:
         return float(1 / (1 + np.exp(-np.clip(self.slope * log_odds + self.intercept, -50, 50))))
 
 
-@dataclass(frozen=True)
-class Hypotheses:
-    """Scored hypotheses of all views, H of them.
-
-    view, number: int64 (H,). middle_seconds: float64 (H,), the film's moment at the query's middle.
-    speed: float64 (H,). score: float64 (H,), log-likelihood ratio plus log prior of the speed, nats.
-    """
-
-    view: npt.NDArray[np.int64]
-    number: npt.NDArray[np.int64]
-    middle_seconds: FloatArray
-    speed: FloatArray
-    score: FloatArray
-
-
 class Matcher:
     """Finds the place of a query in a reference."""
 
@@ -123,85 +110,64 @@ class Matcher:
             return None
         middle = float(times[[0, -1]].mean())
         postings = self.reference.postings()
-        parts = []
-        for view, query in enumerate(views):
-            if not len(query):
-                continue
-            candidates = self._candidates(query, middle, postings)
-            if candidates:
-                parts.append(self._verify(view, query, middle, candidates))
+        queries = {view: self._weigh(codes, middle) for view, codes in enumerate(views) if len(codes)}
+        parts = [part for view, query in queries.items() for part in self._verify(view, query, middle, postings)]
         if not parts:
             return None
-        hypotheses = Hypotheses(*(np.concatenate(values) for values in zip(*map(_columns, parts), strict=True)))
-        return self._decide(hypotheses, middle, postings)
+        hypotheses = Hypotheses.concatenate(parts)
+        null = float(np.log(max(postings, 2)))  # the score that "all is chance" has to be beaten by
+        best, log_odds = _weigh_rivals(hypotheses, null)
+        view, number = int(hypotheses.view[best]), int(hypotheses.number[best])
+        if log_odds < SURE_NATS and queries[view].codes.lights is not None:
+            moments = self._choose_moment(view, number, queries[view])
+            if moments is not None:
+                hypotheses = Hypotheses.concatenate([hypotheses.where(hypotheses.number != number), moments])
+                best, log_odds = _weigh_rivals(hypotheses, null)
+        speed = float(hypotheses.speed[best])
+        at_zero = float(hypotheses.middle_seconds[best]) - speed * middle
+        confidence = self.rule.confidence(log_odds)
+        return Match(int(hypotheses.number[best]), at_zero, speed, confidence, log_odds, int(hypotheses.view[best]))
 
-    def _candidates(self, query: FrameCodes, middle: float, postings: int) -> list[Candidate]:
-        probes = probes_of(query, PROBES_A_FRAME)
-        return count_votes(probes, self.reference.lookup(probes.codes), middle, postings, CANDIDATES)
+    def _weigh(self, codes: FrameCodes, middle: float) -> WeighedQuery:
+        chance = self.chance.log_probability(codes)
+        return WeighedQuery(codes, chance, frame_weights(codes.codes), codes.pts_seconds - middle)
 
-    def _verify(self, view: int, query: FrameCodes, middle: float, candidates: list[Candidate]) -> Hypotheses:
-        """Scores the places around the candidates at every speed against the stored tracks."""
-        reach = float(np.abs(query.pts_seconds - middle).max()) * SPEEDS.max() + BIN_SECONDS + 1
+    def _verify(self, view: int, query: WeighedQuery, middle: float, postings: int) -> list[Hypotheses]:
+        """Scores the surroundings of the places with most votes, at every speed, against the stored tracks."""
+        probes = probes_of(query.codes, PROBES_A_FRAME)
+        candidates = count_votes(probes, self.reference.lookup(probes.codes), middle, postings, CANDIDATES)
+        reach = float(np.abs(query.relative).max()) * SPEEDS.max() + BIN_SECONDS + 1
         windows = [(c.number, max(0.0, c.middle_seconds - reach), c.middle_seconds + reach) for c in candidates]
-        log_chance = self.chance.log_probability(query)
-        weights = frame_weights(query.codes)
-        relative = query.pts_seconds - middle
         parts = []
         for candidate, track in zip(candidates, self.reference.tracks(windows), strict=True):
             if len(track.codes):
-                score, moments = _score_places(query, log_chance, weights, relative, candidate, track)
-                parts.append((candidate.number, moments, score))
-        if not parts:
-            return Hypotheses(*(np.empty(0, kind) for kind in (np.int64, np.int64, float, float, float)))
-        cells = len(SPEEDS) * len(parts[0][1])
-        return Hypotheses(
-            np.full(cells * len(parts), view),
-            np.repeat([number for number, _, _ in parts], cells),
-            np.concatenate([np.tile(moments, len(SPEEDS)) for _, moments, _ in parts]),
-            np.tile(np.repeat(SPEEDS, len(parts[0][1])), len(parts)),
-            np.concatenate([score.ravel() for _, _, score in parts]),
-        )
+                scores, moments = score_place(query, candidate, track)
+                parts.append(Hypotheses.grid(view, candidate.number, moments, scores))
+        return parts
 
-    def _decide(self, all_: Hypotheses, middle: float, postings: int) -> Match | None:
-        if len(all_.score) == 0:
+    def _choose_moment(self, view: int, number: int, query: WeighedQuery) -> Hypotheses | None:
+        """Every moment of one video, with the evidence of motion; None for a video without still stretches."""
+        track, motion = self.reference.whole_track(number)
+        if motion is None or not len(track.codes):
             return None
-        best = int(np.argmax(all_.score))
-        same = (all_.number == all_.number[best]) & (
-            np.abs(all_.middle_seconds - all_.middle_seconds[best]) < SAME_MOMENT_SECONDS
-        )
-        rivals = np.append(all_.score[~same], np.log(max(postings, 2)))  # the last: all is chance
-        log_odds = float(all_.score[best] - np.logaddexp.reduce(rivals))
-        speed = float(all_.speed[best])
-        at_zero = float(all_.middle_seconds[best]) - speed * middle
-        view, number = int(all_.view[best]), int(all_.number[best])
-        return Match(number, at_zero, speed, self.rule.confidence(log_odds), log_odds, view)
+        scores, ticks = score_film(query, track, motion)
+        return Hypotheses.grid(view, number, ticks, scores)
 
 
-def _columns(part: Hypotheses) -> tuple[npt.NDArray[np.generic], ...]:
-    return part.view, part.number, part.middle_seconds, part.speed, part.score
+def _weigh_rivals(all_: Hypotheses, null: float) -> tuple[int, float]:
+    """The best hypothesis, and its log odds against "all is chance" and every other moment of every video.
 
-
-def _score_places(
-    query: FrameCodes,
-    log_chance: FloatArray,
-    weights: FloatArray,
-    relative: FloatArray,
-    candidate: Candidate,
-    track: Track,
-) -> tuple[FloatArray, FloatArray]:
-    """Scores (V, O) of the candidate's surroundings at V speeds and O moments, and the moments (O,) in seconds."""
-    distinct, place = np.unique(track.codes, return_inverse=True)
-    evidence = frame_evidence(query, distinct, log_chance)[:, place]  # (N, R)
-    missing = np.log(0.2)  # a frame that the film does not have: as an outlier
-    evidence = np.concatenate([evidence, np.full((len(query), 1), missing)], axis=1)  # the last column: no film there
-    moments = candidate.middle_seconds + np.arange(-BIN_SECONDS, BIN_SECONDS, OFFSET_STEP_SECONDS)  # (O,)
-    film = moments.reshape(1, -1, 1) + SPEEDS.reshape(-1, 1, 1) * relative  # (V, O, N)
-    at = np.searchsorted(track.start_ms / 1000, film, side="right") - 1
-    at = np.where((at < 0) | (film * 1000 >= track.end_ms), len(track.codes), at)
-    scores = (evidence[np.arange(len(query)), at] * weights).sum(axis=2)  # (V, O)
-    others = np.log((1 - NORMAL_SPEED_SHARE) / (len(SPEEDS) - 1))
-    prior = np.where(SPEEDS == 1.0, np.log(NORMAL_SPEED_SHARE), others)
-    return scores + prior[:, None], moments
+    A rival moment counts once, with its best score: its neighbours and speeds are the same explanation.
+    """
+    best = int(np.argmax(all_.score))
+    near = np.abs(all_.middle_seconds - all_.middle_seconds[best]) < SAME_MOMENT_SECONDS
+    rivals = all_.where(~((all_.number == all_.number[best]) & near))
+    moment = np.floor(rivals.middle_seconds / SAME_MOMENT_SECONDS)
+    order = np.lexsort((moment, rivals.number))
+    number, moment, score = rivals.number[order], moment[order], rivals.score[order]
+    starts = np.flatnonzero(np.concatenate([[True], (number[1:] != number[:-1]) | (moment[1:] != moment[:-1])]))
+    scores = np.maximum.reduceat(score, starts) if len(score) else np.empty(0)
+    return best, float(all_.score[best] - np.logaddexp.reduce(np.append(scores, null)))
 
 
 def matcher_of(reference: Reference, bundle: Bundle) -> Matcher:

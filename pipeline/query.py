@@ -1,6 +1,7 @@
 """A query as it arrives: frames coded under several readings, the last seconds kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from pipeline.codes import FrameCodes
 from pipeline.encoder import Corners, FrameEncoder, mirrored, whole_picture
 from pipeline.frames import Frame
 from pipeline.letterbox import ActiveArea
+from pipeline.motion import block_lights
 from pipeline.screen import ScreenFinder, Sighting
 
 QUERY_FPS = 10.0  # frames a second of query that are coded; more add cost and hardly evidence
@@ -46,21 +48,25 @@ class Query:
         for frame in frames:
             self._area.add(frame.image)
         self.screens = [self._finder.add(frame.image) for frame in frames]
-        whole = [whole_picture(frame.image) for frame in frames]
+        images = [frame.image for frame in frames]
+        whole = [whole_picture(image) for image in images]
         views: list[list[Corners]] = [whole, [mirrored(corners) for corners in whole]]
         inside = self._area.corners()
         if inside is not None:
             views += [[inside] * len(frames), [mirrored(inside)] * len(frames)]
         if any(self.screens):
             views.append([seen.corners if seen else all_ for seen, all_ in zip(self.screens, whole, strict=True)])
-        coded = self._encoder.encode_views(frames, views)
+        coded = [
+            replace(codes, lights=np.stack([block_lights(*pair) for pair in zip(images, view, strict=True)]))
+            for codes, view in zip(self._encoder.encode_views(frames, views), views, strict=True)
+        ]
         if inside is None:
             coded[2:2] = coded[:2]
         if not any(self.screens):
             coded.append(coded[0])
         start = coded[0].pts_seconds[-1] - self._window_seconds
         self._views = [
-            _since(FrameCodes.concatenate([held, new]), start) for held, new in zip(self._views, coded, strict=True)
+            FrameCodes.concatenate([held, new]).since(start) for held, new in zip(self._views, coded, strict=True)
         ]
         self.frames += len(frames)
 
@@ -75,8 +81,3 @@ class Query:
         return [
             nothing if repeat or not len(plain) else view for view, repeat in zip(self._views, repeats, strict=True)
         ]
-
-
-def _since(codes: FrameCodes, start: float) -> FrameCodes:
-    first = int(np.searchsorted(codes.pts_seconds, start))
-    return FrameCodes(codes.pts_seconds[first:], codes.codes[first:], codes.margins[first:])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pipeline.codes import CodeArray
 from pipeline.library import Library
 from pipeline.lut import Hits
+from pipeline.motion import Motion
 from pipeline.tracks import Track
 
 
@@ -24,6 +25,10 @@ class CatalogueReference:
         wanted = [window for window in windows if window[0] in visible]
         found = iter(self._library.read_tracks(wanted))
         return [next(found) if window[0] in visible else Track.empty() for window in windows]
+
+    def whole_track(self, number: int) -> tuple[Track, Motion | None]:
+        """A video's whole course in time, to choose among its moments."""
+        return self._library.whole_track(number)
 
     def postings(self) -> int:
         """How many postings the index holds."""

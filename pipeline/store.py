@@ -5,16 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
     ConnectionError,
     InvalidResponse,
+    MovedError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -23,23 +24,28 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from pipeline import keys
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import InputError, StoreError
 from pipeline.settings import EMBEDDED, settings
 
 SCHEMES = ("redis", "rediss", "unix")
-ACCEPTED = "embedded, redis://HOST:PORT/DB, rediss://... or unix:///PATH"
+ACCEPTED = "embedded, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH?db=DB"
 LEAST_VERSION = (6, 2)
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-CONFIRM_MS = 10_000  # for a write to reach the disk
+CONFIRM_SECONDS = 10  # for a write to reach the disk; less than the lease of a writer
 EMBEDDED_NAME = "the private server"
+NO_ROOM = "no room on the disk; free some space and try again"
+NOT_YET = "Redis Cluster is not in this version yet; set VNOME_REDIS to one server"
 
 
 class Store:
     """An open connection.
 
-    client: the redis client; its exceptions become StoreError inside `errors()`. address: without a password.
+    client: the redis client; its exceptions become StoreError inside `errors()`. It repeats nothing by itself: after
+    a lost answer, a repeated APPEND would store the same postings twice.
+    address: without a password.
     """
 
     def __init__(self, client: "redis.Redis", address: str, server: EmbeddedServer | None = None) -> None:
@@ -64,45 +70,66 @@ class Store:
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Turns what redis raises in the block into a StoreError of one line."""
-        try:
+        with store_errors(self.address):
             yield
-        except RedisError as error:
-            raise StoreError(self._in_words(error)) from None
 
     def confirm(self) -> None:
-        """Waits until all that this connection wrote is on the private server's disk.
+        """Waits until everything written so far is on the private server's disk.
 
-        A server of the user's own is configured by the user; there this does nothing.
+        A server of the user's own keeps its data as its configuration says; there this does nothing.
         Raises StoreError when the disk takes no more.
         """
         if self._server is None:
             return
-        with self.errors():
-            local, _ = self.client.execute_command("WAITAOF", 1, 0, CONFIRM_MS)  # type: ignore[no-untyped-call]
-        if not local:
-            raise StoreError(f"{self.address}: the disk does not take the data; free some space and try again")
+        for _ in range(CONFIRM_SECONDS):
+            with self.errors():
+                # The server's file is one sequence: when this write is on disk, all earlier ones are, also those
+                # that came over another connection, of which WAITAOF alone would not know.
+                pipe = self.client.pipeline(transaction=False)
+                pipe.incr(keys.CONFIRMED)
+                pipe.execute_command("WAITAOF", 1, 0, 1000)  # type: ignore[no-untyped-call]
+                _, (local, _) = pipe.execute()
+                if local:
+                    return
+                if self.client.info("persistence")["aof_last_write_status"] != "ok":
+                    break
+        raise StoreError(f"{self.address}: {NO_ROOM}")
 
-    def _in_words(self, error: RedisError) -> str:
-        text = " ".join(str(error).split())
-        if isinstance(error, AuthenticationError | AuthorizationError) or "WRONGPASS" in text or "NOAUTH" in text:
-            return f"{self.address} wants another user or password; check VNOME_REDIS"
-        if "MISCONF" in text or "No space left" in text:
-            return f"{self.address} cannot write to its disk (full?); free some space and try again"
-        if isinstance(error, OutOfMemoryError):
-            return f"{self.address} has no memory left (maxmemory); give it more or remove films"
-        if isinstance(error, ReadOnlyError):
-            return f"{self.address} is a read-only replica; set VNOME_REDIS to its primary"
-        if isinstance(error, BusyLoadingError):
-            return f"{self.address} is still loading its data; try again in a moment"
-        if isinstance(error, InvalidResponse):
-            return f"{self.address} does not speak Redis; check VNOME_REDIS"
-        if isinstance(error, TimeoutError):
-            return f"{self.address} does not answer in time; check that it runs and try again"
-        if isinstance(error, ConnectionError):
-            return f"{self.address} cannot be reached ({text}); check VNOME_REDIS and that the server runs"
-        if isinstance(error, ResponseError):
-            return f"{self.address} refuses: {text}"
-        return f"{self.address}: {text}"
+
+@contextmanager
+def store_errors(address: str) -> Iterator[None]:
+    """Turns what redis raises in the block into a StoreError of one line that names the address."""
+    try:
+        yield
+    except RedisError as error:
+        raise StoreError(f"{address} {_in_words(error, address)}") from None
+
+
+def _in_words(error: RedisError, address: str) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, AuthenticationError | AuthorizationError) or "NOAUTH" in text:
+        return "wants another user or password; check VNOME_REDIS"
+    if "MISCONF" in text or "No space left" in text:
+        return f"cannot write to its disk: {NO_ROOM}"
+    if isinstance(error, OutOfMemoryError):
+        return "has no memory left (maxmemory); give it more or remove films"
+    if isinstance(error, ReadOnlyError):
+        return "is a read-only replica; set VNOME_REDIS to its primary"
+    if isinstance(error, MovedError):
+        return f"is part of a Redis Cluster: {NOT_YET}"
+    if isinstance(error, BusyLoadingError):
+        return "is still loading its data; try again in a moment"
+    if isinstance(error, InvalidResponse):
+        return "does not speak Redis; check VNOME_REDIS"
+    if isinstance(error, ConnectionError | TimeoutError) and address == EMBEDDED_NAME:
+        return "has stopped; run the command again"
+    if isinstance(error, TimeoutError):
+        return "does not answer in time; check that it runs, and VNOME_REDIS"
+    if isinstance(error, ConnectionError):
+        return f"cannot be reached: {text.rstrip('.')}; check that it runs, and VNOME_REDIS"
+    if isinstance(error, ResponseError):
+        return f"refuses: {text.rstrip('.')}; check its configuration, and VNOME_REDIS"
+    return f"failed: {text}"
 
 
 def open_store(url: str | None = None, home: Path | None = None) -> Store:
@@ -115,21 +142,17 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
     if chosen == EMBEDDED:
         server = EmbeddedServer(home or settings().home)
         path = server.connect()
-        client = redis.Redis(unix_socket_path=str(path), **_options())
-        return Store(client, EMBEDDED_NAME, server)
-    parts = urlsplit(chosen)
-    if parts.scheme == "redis+cluster":
-        raise InputError(f"VNOME_REDIS={without_password(chosen)}: Redis Cluster is not in this version yet")
-    if parts.scheme not in SCHEMES:
-        raise InputError(f"VNOME_REDIS={without_password(chosen)!r} is not one of {ACCEPTED}")
+        return Store(redis.Redis(unix_socket_path=str(path), **_options()), EMBEDDED_NAME, server)
+    _check_form(chosen)
+    shown = without_password(chosen)
     try:
         client = redis.Redis.from_url(chosen, **_options())
-    except ValueError as error:
-        raise InputError(f"VNOME_REDIS={without_password(chosen)!r}: {error}; accepted: {ACCEPTED}") from None
-    store = Store(client, f"Redis at {without_password(chosen)}")
+    except ValueError:  # its text may hold a part of the password
+        raise InputError(f"VNOME_REDIS={shown} cannot be read; accepted: {ACCEPTED}") from None
+    store = Store(client, f"Redis at {shown}")
     try:
         with store.errors():
-            _check_version(client, store.address)
+            _check_server(client, store.address)
     except StoreError:
         client.close()
         raise
@@ -137,20 +160,47 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
 
 
 def without_password(url: str) -> str:
-    """The url with its user and password left out."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url
+    """The url with its user and password left out, also of a url that is not well formed."""
+    scheme, separator, rest = url.partition("://")
+    rest, question, query = rest.partition("?") if "?" in rest.rpartition("@")[2] else (rest, "", "")
+    authority, slash, path = rest.partition("/")
+    if scheme == "unix":
+        rest = authority.rpartition("@")[2] + slash + path
+    else:
+        rest = rest.rpartition("@")[2]  # a password with a slash in it ends up in the path
+    public = [(name, value) for name, value in parse_qsl(query) if name not in ("password", "username")]
+    return scheme + separator + rest + (question + urlencode(public) if public else "")
+
+
+def _check_form(url: str) -> None:
+    """Raises InputError for a url that `redis` would not read, or would read as something else."""
+    shown = without_password(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise InputError(f"VNOME_REDIS={shown} cannot be read; accepted: {ACCEPTED}") from None
+    if parts.scheme == "redis+cluster":
+        raise InputError(f"VNOME_REDIS={shown}: {NOT_YET}")
+    if parts.scheme not in SCHEMES:
+        raise InputError(f"VNOME_REDIS={shown} is not one of: {ACCEPTED}")
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdecimal():
+        raise InputError(f"VNOME_REDIS={shown}: the database is not a number; accepted: {ACCEPTED}")
 
 
 def _options() -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": ANSWER_SECONDS,
-        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
+        "retry": Retry(NoBackoff(), 0),
     }
 
 
-def _check_version(client: "redis.Redis", address: str) -> None:
-    version = str(client.info("server").get("redis_version", "0"))
+def _check_server(client: "redis.Redis", address: str) -> None:
+    about = client.info("server")
+    version = str(about.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < LEAST_VERSION:
         raise StoreError(f"{address} is version {version}; VNOME needs 6.2 or later")
+    if about.get("redis_mode") == "cluster":
+        raise StoreError(f"{address} is part of a Redis Cluster: {NOT_YET}")

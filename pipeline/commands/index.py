@@ -69,7 +69,7 @@ def _index_film(
         return _row(name, title, "unchanged", known.duration_seconds, known.runs)
     with progress_bar(f"index {name}", probe(film).duration_seconds) as bar:
         coded = code_film(film, encoder, bar.to)
-    outcome = library.add(fields, coded.track, coded.duration_seconds, coded.frames, subtitles)
+    outcome = library.add(fields, coded.track, coded.duration_seconds, coded.frames, subtitles, coded.motion)
     return _row(name, title, outcome, coded.duration_seconds, len(coded.track.codes))
 
 

@@ -1,0 +1,143 @@
+"""How light moves over the picture: tells the moments of a scene whose codes stay the same.
+
+A lecture or a static camera gives one code for minutes, since a code is made to ignore small changes. What still
+differs from second to second is how a head or a hand moves. The picture is cut into 8 x 4 blocks; the change of each
+block's mean light over 0.4 s, in coarse steps, is stored beside the track where the codes stand still, and verifies a
+query by correlation. It never finds anything by itself: it only chooses among moments of a film already found.
+"""
+
+import zlib
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.encoder import Corners
+from pipeline.errors import StoreError
+from pipeline.frames import RgbImage
+
+COLUMNS, ROWS = 8, 4
+BLOCKS = COLUMNS * ROWS
+TICK_SECONDS = 0.08  # the index's frame interval; half of it would add bytes and no evidence
+LAG_SECONDS = 0.4  # over which the change is taken: shorter drowns in noise, longer blurs gestures
+STEP = 0.5  # grey levels of one quantised step
+LARGEST = 7  # steps; a cut or a flash must not outweigh all the rest
+NOISE = 0.15  # grey levels; a smaller change of a block is compression noise
+
+STILL_SECONDS, STILL_RUNS = 6.0, 24  # with more runs around it, a moment is told from others by its codes
+
+LightArray = npt.NDArray[np.float32]  # (N, 32): mean light of each block, 0..255
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Changes of light over a film. steps: int8 (M, 32), tick i at i * `TICK_SECONDS`, 0 where nothing is known."""
+
+    steps: npt.NDArray[np.int8] = field(repr=False)
+
+    @staticmethod
+    def of_film(pts_seconds: npt.NDArray[np.float64], lights: LightArray) -> "Motion":
+        """The motion of a whole film. lights: (N, 32) at pts_seconds (N,)."""
+        if len(pts_seconds) < 2:
+            return Motion(np.zeros((0, BLOCKS), np.int8))
+        ticks = np.arange(0.0, pts_seconds[-1], TICK_SECONDS)
+        change = light_change(pts_seconds, lights, ticks, LAG_SECONDS)
+        return Motion(np.clip(np.round(change / STEP), -LARGEST, LARGEST).astype(np.int8))
+
+    def where_still(self, run_starts: npt.NDArray[np.float64]) -> "Motion | None":
+        """The same with zeros where the codes change often enough by themselves; None when nothing is left.
+
+        run_starts: float64 (R,), seconds at which the code changes, increasing.
+        """
+        ticks = np.arange(len(self.steps)) * TICK_SECONDS
+        around = np.searchsorted(run_starts, ticks + STILL_SECONDS / 2) - np.searchsorted(
+            run_starts, ticks - STILL_SECONDS / 2
+        )
+        still = around <= STILL_RUNS
+        kept = np.where(still[:, None], self.steps, 0).astype(np.int8)
+        return Motion(kept) if kept.any() else None
+
+    def pack(self) -> bytes:
+        """For storage; mostly zeros, so it shrinks well."""
+        return zlib.compress(self.steps.tobytes(), 9)
+
+    @staticmethod
+    def unpack(data: bytes) -> "Motion":
+        """The inverse of `pack`. Raises StoreError when damaged."""
+        try:
+            return Motion(np.frombuffer(zlib.decompress(data), np.int8).reshape(-1, BLOCKS))
+        except (zlib.error, ValueError):
+            raise StoreError("a stored motion track is damaged; index the film again") from None
+
+
+def block_lights(image: RgbImage, corners: Corners) -> npt.NDArray[np.float32]:
+    """Mean light (green) of each block of the screen, float32 (32,), row by row.
+
+    image: uint8 (H, W, 3). corners: of the screen, pixels; a mirrored order gives mirrored blocks.
+    """
+    light = image[:, :, 1]
+    left, top = corners.min(axis=0)
+    right, bottom = corners.max(axis=0)
+    upright = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    mirrored = np.array_equal(corners, upright[[1, 0, 3, 2]])
+    if mirrored or np.array_equal(corners, upright):
+        inside = light[max(int(top), 0) : int(bottom), max(int(left), 0) : int(right)]
+        blocks = cv2.resize(inside, (COLUMNS * 8, ROWS * 8), interpolation=cv2.INTER_AREA)
+        blocks = blocks[:, ::-1] if mirrored else blocks
+    else:
+        size = (COLUMNS * 8, ROWS * 8)
+        target = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]], np.float32)
+        blocks = cv2.warpPerspective(light, cv2.getPerspectiveTransform(corners, target), size)
+    means: npt.NDArray[np.float32] = blocks.reshape(ROWS, 8, COLUMNS, 8).mean(axis=(1, 3), dtype=np.float32).ravel()
+    return means
+
+
+def light_change(
+    pts_seconds: npt.NDArray[np.float64], lights: LightArray, at: npt.NDArray[np.float64], lag_seconds: float
+) -> npt.NDArray[np.float64]:
+    """Change of each block's light over the lag around the moments `at`, float64 (len(at), 32), grey levels."""
+
+    def light(moments: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.stack([np.interp(moments, pts_seconds, lights[:, block]) for block in range(BLOCKS)], axis=1)
+
+    return light(at + lag_seconds / 2) - light(at - lag_seconds / 2)
+
+
+def motion_evidence(
+    pts_seconds: npt.NDArray[np.float64], lights: LightArray, motion: Motion, middle_seconds: float, speed: float
+) -> npt.NDArray[np.float64]:
+    """Evidence for each tick of the film being the query's middle, float64 (M,), nats.
+
+    The gain in likelihood of a linear fit of the film's change to the query's: n / 2 * correlation^2 where the
+    correlation is positive, n the independent values: one a lag and as many blocks as share the movement.
+    """
+    inside = np.arange(pts_seconds[0] + LAG_SECONDS / 2, pts_seconds[-1] - LAG_SECONDS / 2, TICK_SECONDS)
+    ticks = len(motion.steps)
+    if len(inside) < 4 or ticks == 0:
+        return np.zeros(ticks)
+    change = light_change(pts_seconds, lights, inside, LAG_SECONDS / speed)
+    change = np.where(np.abs(change) < NOISE, 0.0, change / STEP).clip(-LARGEST, LARGEST)
+    energy = (change**2).sum(axis=0)  # (32,)
+    if energy.sum() == 0:
+        return np.zeros(ticks)
+    film = motion.steps.astype(np.float32)
+    shift = np.round((inside - middle_seconds) * speed / TICK_SECONDS).astype(np.int64)
+    products = film @ change.T.astype(np.float32)  # (M, T)
+    power = (film**2).sum(axis=1)  # (M,)
+    dot, norm = np.zeros(ticks), np.zeros(ticks)
+    for step, offset in enumerate(shift):
+        target, source = shifted(ticks, int(offset))
+        dot[target] += products[source, step]
+        norm[target] += power[source]
+    correlation = dot / np.sqrt(norm * energy.sum() + 1e-6)
+    shared = energy.sum() ** 2 / (energy**2).sum()  # participation ratio: blocks that share the movement
+    n = (inside[-1] - inside[0] + LAG_SECONDS) / LAG_SECONDS * shared
+    evidence: npt.NDArray[np.float64] = 0.5 * n * np.maximum(correlation, 0) ** 2
+    return evidence
+
+
+def shifted(length: int, offset: int) -> tuple[slice, slice]:
+    """Slices (target, source) with source = target + offset, both inside 0 .. length."""
+    start, stop = max(0, -offset), min(length, length - offset)
+    return slice(start, max(start, stop)), slice(start + offset, max(start, stop) + offset)

@@ -1,0 +1,126 @@
+"""Verification: hypotheses (video, moment, speed) scored against stored tracks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.codes import FrameCodes
+from pipeline.evidence import OUTLIER_SHARE, FloatArray, frame_evidence
+from pipeline.motion import TICK_SECONDS, Motion, motion_evidence, shifted
+from pipeline.tracks import Track
+from pipeline.voting import BIN_SECONDS, Candidate
+
+OFFSET_STEP_SECONDS = 0.04  # one frame at 25 fps
+SPEEDS: FloatArray = np.array([0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1.0, 1.01, 1.02, 1.04, 1.0 / 0.96, 1.06, 1.08, 1.1])
+NORMAL_SPEED_SHARE = 0.6  # prior of speed 1; the other speeds share the rest
+_OTHER_SPEED = np.log((1 - NORMAL_SPEED_SHARE) / (len(SPEEDS) - 1))
+LOG_PRIOR: FloatArray = np.where(SPEEDS == 1.0, np.log(NORMAL_SPEED_SHARE), _OTHER_SPEED)  # (V,)
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """Scored hypotheses, H of them.
+
+    view, number: int64 (H,). middle_seconds: float64 (H,), the film's moment at the query's middle.
+    speed: float64 (H,). score: float64 (H,), log-likelihood ratio plus log prior of the speed, nats.
+    """
+
+    view: npt.NDArray[np.int64]
+    number: npt.NDArray[np.int64]
+    middle_seconds: FloatArray
+    speed: FloatArray
+    score: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @staticmethod
+    def grid(view: int, number: int, moments: FloatArray, scores: FloatArray) -> "Hypotheses":
+        """All of one place: scores (V, O) at the speeds `SPEEDS` and the moments (O,)."""
+        cells = scores.size
+        return Hypotheses(
+            np.full(cells, view),
+            np.full(cells, number),
+            np.tile(moments, len(SPEEDS)),
+            np.repeat(SPEEDS, len(moments)),
+            scores.ravel(),
+        )
+
+    @staticmethod
+    def concatenate(parts: "Sequence[Hypotheses]") -> "Hypotheses":
+        """Joins at least one part."""
+        return Hypotheses(
+            np.concatenate([part.view for part in parts]),
+            np.concatenate([part.number for part in parts]),
+            np.concatenate([part.middle_seconds for part in parts]),
+            np.concatenate([part.speed for part in parts]),
+            np.concatenate([part.score for part in parts]),
+        )
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Hypotheses":
+        """Those for which chosen (H,) is true."""
+        return Hypotheses(
+            self.view[chosen], self.number[chosen], self.middle_seconds[chosen], self.speed[chosen], self.score[chosen]
+        )
+
+
+@dataclass(frozen=True)
+class WeighedQuery:
+    """A query with what does not depend on the hypothesis.
+
+    log_chance, weights, relative: float64 (N,): chance of each frame, its weight, its time from the query's middle.
+    """
+
+    codes: FrameCodes
+    log_chance: FloatArray
+    weights: FloatArray
+    relative: FloatArray
+
+    def evidence_of(self, track: Track) -> FloatArray:
+        """Weighted evidence of each frame for each run, float64 (N, R + 1); the last column: no film there."""
+        distinct, place = np.unique(track.codes, return_inverse=True)
+        evidence = frame_evidence(self.codes, distinct, self.log_chance)[:, place]  # (N, R)
+        missing = np.full((len(self.codes), 1), np.log(OUTLIER_SHARE))
+        return np.concatenate([evidence, missing], axis=1) * self.weights[:, None]
+
+
+def score_place(query: WeighedQuery, candidate: Candidate, track: Track) -> tuple[FloatArray, FloatArray]:
+    """Scores (V, O) of a candidate's surroundings at V speeds and O moments, and those moments, seconds (O,)."""
+    evidence = query.evidence_of(track)
+    moments = candidate.middle_seconds + np.arange(-BIN_SECONDS, BIN_SECONDS, OFFSET_STEP_SECONDS)  # (O,)
+    film = moments.reshape(1, -1, 1) + SPEEDS.reshape(-1, 1, 1) * query.relative  # (V, O, N)
+    at = _runs_at(track, film)
+    scores: FloatArray = evidence[np.arange(len(query.codes)), at].sum(axis=2)  # (V, O)
+    return scores + LOG_PRIOR.reshape(-1, 1), moments
+
+
+def score_film(query: WeighedQuery, track: Track, motion: Motion) -> tuple[FloatArray, FloatArray]:
+    """Scores (V, M) of every tick of a film at V speeds, codes and motion together, and the ticks' seconds (M,).
+
+    The query must carry its lights. The cost grows with the film's length, not with the catalogue.
+    """
+    codes = query.codes
+    assert codes.lights is not None  # noqa: S101  the caller's duty, for the type checker
+    ticks = np.arange(len(motion.steps)) * TICK_SECONDS
+    evidence = query.evidence_of(track)
+    at_ticks = evidence[:, _runs_at(track, ticks)]  # (N, M)
+    absent = evidence[:, -1]  # (N,)
+    middle = float(codes.pts_seconds[0] - query.relative[0])
+    scores = np.empty((len(SPEEDS), len(ticks)))
+    for row, speed in enumerate(SPEEDS):
+        total = np.full(len(ticks), float(absent.sum()))
+        for frame, offset in enumerate(np.round(query.relative * speed / TICK_SECONDS).astype(np.int64)):
+            target, source = shifted(len(ticks), int(offset))
+            total[target] += at_ticks[frame, source] - absent[frame]
+        total += motion_evidence(codes.pts_seconds, codes.lights, motion, middle, float(speed))
+        scores[row] = total + LOG_PRIOR[row]
+    return scores, ticks
+
+
+def _runs_at(track: Track, film_seconds: FloatArray) -> npt.NDArray[np.int64]:
+    """The run that holds at each moment; R where the film has none."""
+    at = np.searchsorted(track.start_ms / 1000, film_seconds, side="right") - 1
+    runs: npt.NDArray[np.int64] = np.where((at < 0) | (film_seconds * 1000 >= track.end_ms), len(track.codes), at)
+    return runs
