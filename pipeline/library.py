@@ -64,8 +64,8 @@ class Library:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.lut = RedisLut(store.client)
-        self._tracks = Tracks(store.client)
+        self.lut = RedisLut(store)
+        self._tracks = Tracks(store)
         self._client = store.client
         with store.errors():
             schema = json.loads(self._client.get(keys.SCHEMA) or "{}")

@@ -5,21 +5,26 @@ share the upper 16 bits lie in one string, so that a bucket holds many and its k
 bijection first, since real codes crowd some prefixes.
 """
 
-from collections.abc import Iterable
+import hashlib
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import redis
+from redis.exceptions import NoScriptError
 
 from pipeline import keys
 from pipeline.codes import CodeArray
+from pipeline.errors import StoreError
+from pipeline.store import Store
 
 POSTING = np.dtype([("suffix", "<u2"), ("number", "<u4"), ("start_ms", "<u4")])  # 10 bytes, packed
-REMOVE_CHUNK = 500  # buckets in one pipeline of removals
+PREFIX_BITS = np.uint32(16)  # of the mixed code, name its bucket; the rest is the suffix
+SUFFIX_MASK = np.uint32(0xFFFF)
+PIPELINE_BUCKETS = 10_000  # in one pipeline of additions or removals: its answers are held in memory until it ends
 
-# Removes the records of one video from a bucket, atomically against APPEND. ARGV: number as 4 bytes.
+# Removes the records of one video from a bucket, atomically against APPEND. ARGV: number as 4 bytes, in the place
+# that `POSTING` gives it.
 _REMOVE = """
 local data = redis.call('GET', KEYS[1])
 if not data then return 0 end
@@ -32,6 +37,7 @@ if removed == 0 then return 0 end
 if #kept == 0 then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], table.concat(kept)) end
 return removed
 """
+_REMOVE_SHA = hashlib.sha1(_REMOVE.encode()).hexdigest()  # noqa: S324  how Redis names a script
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,10 @@ class Lut(Protocol):
         """All postings with exactly these codes, uint32 (P,); a code asked twice gets its hits twice."""
 
     def remove(self, video_number: int, codes: CodeArray) -> None:
-        """Removes the video's postings that have these codes (and may remove others of the same video)."""
+        """Removes the video's postings that have these codes, and its others that share a prefix with them.
+
+        To remove a video, give all its codes.
+        """
 
 
 class MemoryLut:
@@ -94,66 +103,95 @@ class MemoryLut:
 
     def remove(self, video_number: int, codes: CodeArray) -> None:
         """See `Lut.remove`."""
-        kept = (self._numbers != video_number) | ~np.isin(self._codes, codes)
+        kept = (self._numbers != video_number) | ~np.isin(mix(self._codes) >> PREFIX_BITS, mix(codes) >> PREFIX_BITS)
         self._codes, self._numbers = self._codes[kept], self._numbers[kept]
         self._start_ms = self._start_ms[kept]
 
 
 class RedisLut:
-    """The same in Redis: a string of packed postings for each 16-bit prefix of the mixed code."""
+    """The same in Redis: a string of packed postings for each 16-bit prefix of the mixed code.
 
-    def __init__(self, client: "redis.Redis") -> None:
-        self._client = client
+    Every method raises StoreError when the store fails; then `add` and `remove` may be half done.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def add(self, postings: Postings) -> None:
-        """See `Lut.add`. One APPEND a bucket, in one pipeline."""
+        """See `Lut.add`. One APPEND a bucket, in pipelines."""
         mixed = mix(postings.codes)
+        prefixes = mixed >> PREFIX_BITS
+        order = np.argsort(prefixes, kind="stable")
         records = np.empty(len(mixed), POSTING)
-        records["suffix"], records["number"] = mixed & np.uint32(0xFFFF), postings.video_number
-        records["start_ms"] = postings.start_ms
-        prefix = mixed >> np.uint32(16)
-        order = np.argsort(prefix, kind="stable")
-        starts = np.flatnonzero(np.diff(prefix[order], prepend=-1))
-        pipe = self._client.pipeline(transaction=False)
-        for part in np.split(order, starts[1:]) if len(order) else []:
-            pipe.append(keys.bucket(int(prefix[part[0]])), records[part].tobytes())
-        pipe.execute()
+        records["suffix"] = (mixed & SUFFIX_MASK)[order]
+        records["number"] = postings.video_number
+        records["start_ms"] = postings.start_ms[order]
+        packed = records.tobytes()
+        distinct, first = np.unique(prefixes[order], return_index=True)
+        bounds = [*(first * POSTING.itemsize).tolist(), len(packed)]
+        buckets = [keys.bucket(prefix) for prefix in distinct.tolist()]
+        for start in range(0, len(buckets), PIPELINE_BUCKETS):
+            pipe = self._store.client.pipeline(transaction=False)
+            for i in range(start, min(start + PIPELINE_BUCKETS, len(buckets))):
+                pipe.append(buckets[i], packed[bounds[i] : bounds[i + 1]])
+            with self._store.errors():
+                pipe.execute()
 
     def lookup(self, codes: CodeArray) -> Hits:
         """See `Lut.lookup`. One round trip; each bucket is fetched once."""
-        distinct, asked_by = np.unique(codes, return_inverse=True)
-        mixed = mix(distinct)
-        prefixes, bucket_of = np.unique(mixed >> np.uint32(16), return_inverse=True)
+        distinct, asked = np.unique(mix(codes), return_inverse=True)  # sorted by prefix, then suffix
+        prefixes = np.unique(distinct >> PREFIX_BITS)
         buckets = self._fetch(prefixes)
         sizes = np.array([len(bucket) // POSTING.itemsize for bucket in buckets], dtype=np.int64)
         records = np.frombuffer(b"".join(buckets), POSTING)
-        # one sorted array of (bucket, suffix) serves all codes by bisection
-        key = np.repeat(np.arange(len(buckets)), sizes) << 16 | records["suffix"]
-        order = np.argsort(key, kind="stable")
-        wanted = bucket_of.astype(np.int64) << 16 | (mixed & np.uint32(0xFFFF))
-        first = np.searchsorted(key[order], wanted, side="left")
-        count = np.searchsorted(key[order], wanted, side="right") - first
-        probe_first, probe_count = first[asked_by], count[asked_by]
-        probe = np.repeat(np.arange(len(codes)), probe_count)
-        within = np.arange(len(probe)) - np.repeat(np.cumsum(probe_count) - probe_count, probe_count)
-        found = records[order[np.repeat(probe_first, probe_count) + within]]
+        stored = np.repeat(prefixes << PREFIX_BITS, sizes) | records["suffix"]
+        # keep the few records that were asked for, then put them in the order of `distinct`
+        place = np.searchsorted(distinct, stored)
+        wanted = np.flatnonzero(distinct[np.minimum(place, len(distinct) - 1)] == stored) if len(distinct) else place
+        wanted = wanted[np.argsort(place[wanted], kind="stable")]
+        counts = np.bincount(place[wanted], minlength=len(distinct))
+        first = np.cumsum(counts) - counts
+        count = counts[asked]
+        probe = np.repeat(np.arange(len(codes)), count)
+        within = np.arange(len(probe)) - np.repeat(np.cumsum(count) - count, count)
+        found = records[wanted[np.repeat(first[asked], count) + within]]
         return Hits(probe, found["number"].copy(), found["start_ms"].copy())
 
     def remove(self, video_number: int, codes: CodeArray) -> None:
-        """See `Lut.remove`. Empties whole buckets of the video, each in one atomic step."""
-        prefixes = np.unique(mix(codes) >> np.uint32(16))
+        """See `Lut.remove`. Each bucket in one atomic step."""
         needle = int(video_number).to_bytes(4, "little")
-        for start in range(0, len(prefixes), REMOVE_CHUNK):
-            pipe = self._client.pipeline(transaction=False)
-            for prefix in prefixes[start : start + REMOVE_CHUNK]:
-                pipe.eval(_REMOVE, 1, keys.bucket(int(prefix)), needle)
-            pipe.execute()
+        buckets = [keys.bucket(prefix) for prefix in np.unique(mix(codes) >> PREFIX_BITS).tolist()]
+        for start in range(0, len(buckets), PIPELINE_BUCKETS):
+            chunk = buckets[start : start + PIPELINE_BUCKETS]
+            if self._run_remove(chunk, needle, full_text=False):
+                self._run_remove(chunk, needle, full_text=True)  # a bucket done already stays as it is
 
-    def _fetch(self, prefixes: Iterable[np.uint32]) -> list[bytes]:
-        pipe = self._client.pipeline(transaction=False)
-        for prefix in prefixes:
-            pipe.get(keys.bucket(int(prefix)))
-        return [bucket or b"" for bucket in pipe.execute()]
+    def _run_remove(self, buckets: list[str], needle: bytes, full_text: bool) -> bool:
+        """Runs the script, by its name or by its text, on buckets. Returns whether the server lacks the script."""
+        pipe = self._store.client.pipeline(transaction=False)
+        for bucket in buckets:
+            if full_text:
+                pipe.eval(_REMOVE, 1, bucket, needle)
+            else:
+                pipe.evalsha(_REMOVE_SHA, 1, bucket, needle)
+        with self._store.errors():
+            answers = pipe.execute(raise_on_error=False)
+            failures = [answer for answer in answers if isinstance(answer, Exception)]
+            for failure in failures:
+                if not isinstance(failure, NoScriptError):
+                    raise failure
+        return bool(failures)
+
+    def _fetch(self, prefixes: npt.NDArray[np.uint32]) -> list[bytes]:
+        """The contents of buckets, in one round trip."""
+        pipe = self._store.client.pipeline(transaction=False)
+        for prefix in prefixes.tolist():
+            pipe.get(keys.bucket(prefix))
+        with self._store.errors():
+            buckets = [bucket or b"" for bucket in pipe.execute()]
+        if any(len(bucket) % POSTING.itemsize for bucket in buckets):
+            raise StoreError(f"{self._store.address}: the look-up table is damaged; index the films again")
+        return buckets
 
 
 def mix(codes: CodeArray) -> CodeArray:

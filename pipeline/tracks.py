@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import redis
 
 from pipeline import keys
 from pipeline.codes import CodeArray, SecondsArray
-from pipeline.errors import StoreError
+from pipeline.errors import MediaError, StoreError
+from pipeline.store import Store
 
+END = "end"  # the field with the moment, in ms, where the track ends
 BLOCK_MS = 60_000  # a query of ten seconds reads one or two blocks of a film of any length
 RUN_LIMIT_MS = 1000  # a longer run is cut, so that a posting tells the moment to within a second
+LATEST_MS = 2**32 - 1  # moments are stored in 32 bits
+ROUNDING_MS = 1e-6  # so that 1.001 s, which is 1000.9999999999999 ms in floating point, is in the run that starts there
 
-_ENTRY = np.dtype([("start_ms", "<u4"), ("code", "<u4")])
+_WORD = np.dtype("<u4")
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,33 @@ class Track:
 
     @staticmethod
     def from_codes(pts_seconds: SecondsArray, codes: CodeArray, end_seconds: float) -> "Track":
-        """Joins neighbouring frames with equal codes; frames of the same millisecond count as the first of them."""
-        ms = np.round(pts_seconds * 1000).astype(np.int64)
+        """Joins neighbouring frames with equal codes; frames of the same millisecond count as the first of them.
+
+        pts_seconds: float64 (N,), not decreasing; a frame before 0 is left out. codes: uint32 (N,).
+        Raises MediaError for a film of 49 days and more.
+        """
+        times = np.round(pts_seconds * 1000).astype(np.int64)
         starts: list[int] = []
-        for i in range(len(codes)):
-            later = not starts or ms[i] > ms[starts[-1]]
-            if later and (not starts or codes[i] != codes[starts[-1]] or ms[i] - ms[starts[-1]] >= RUN_LIMIT_MS):
+        run_ms, run_code = -1, -1
+        for i, (ms, code) in enumerate(zip(times.tolist(), codes.tolist(), strict=True)):
+            if ms > run_ms and (code != run_code or ms - run_ms >= RUN_LIMIT_MS):
                 starts.append(i)
+                run_ms, run_code = ms, code
         if not starts:
             return Track.empty()
-        end_ms = max(round(end_seconds * 1000), int(ms[-1]) + 1)
-        return Track(ms[starts].astype(np.uint32), codes[starts], end_ms)
+        end_ms = max(round(end_seconds * 1000), int(times[-1]) + 1)
+        if end_ms > LATEST_MS:
+            raise MediaError(f"a film of {end_seconds / 3600:.0f} hours is too long; split it into parts of 1000 hours")
+        return Track(times[starts].astype(np.uint32), codes[starts], end_ms)
+
+    def codes_at(self, seconds: SecondsArray) -> tuple[CodeArray, npt.NDArray[np.bool_]]:
+        """The codes that hold at moments, float64 (...), and where there is one; 0 where there is none."""
+        ms = np.floor(seconds * 1000 + ROUNDING_MS).astype(np.int64)
+        run = np.searchsorted(self.start_ms, ms, side="right") - 1
+        valid = (run >= 0) & (ms < self.end_ms)
+        codes = np.zeros(np.shape(seconds), np.uint32)
+        codes[valid] = self.codes[run[valid]]
+        return codes, valid
 
     def slice(self, from_ms: int, to_ms: int) -> "Track":
         """The runs that touch [from_ms, to_ms), whole."""
@@ -70,70 +89,82 @@ class Track:
 
 
 def pack_blocks(track: Track) -> dict[str, bytes]:
-    """Blocks of a track by name: each `BLOCK_MS` of film, compressed, and the end of the track."""
-    blocks = {"end": str(track.end_ms).encode()}
-    block_of = track.start_ms // BLOCK_MS
-    for block in np.unique(block_of):
-        chosen = block_of == block
-        entries = np.empty(int(chosen.sum()), _ENTRY)
-        entries["start_ms"], entries["code"] = track.start_ms[chosen], track.codes[chosen]
-        blocks[str(block)] = zlib.compress(entries.tobytes(), 6)
+    """Blocks of a track by name, one for each `BLOCK_MS` of film, and the end of the track.
+
+    A block is compressed: starts of its runs as steps from one to the next, then their codes. Its first run may have
+    started earlier: the one that is open when the block begins. So a window needs only the blocks that it touches.
+    """
+    blocks = {END: str(track.end_ms).encode()}
+    if not len(track):
+        return blocks
+    first_block, last_block = int(track.start_ms[0]) // BLOCK_MS, (track.end_ms - 1) // BLOCK_MS
+    for block in range(first_block, last_block + 1):
+        part = track.slice(block * BLOCK_MS, (block + 1) * BLOCK_MS)
+        words = np.concatenate([np.diff(part.start_ms, prepend=np.uint32(0)), part.codes]).astype(_WORD)
+        blocks[str(block)] = zlib.compress(words.tobytes(), 6)
     return blocks
 
 
 def unpack_blocks(blocks: Sequence[bytes | None], end_ms: int) -> Track:
     """The track of consecutive blocks; end_ms is where the last of them ends. Raises StoreError when damaged."""
     try:
-        data = b"".join(zlib.decompress(block) for block in blocks if block)
-        entries = np.frombuffer(data, _ENTRY)
-        return Track(entries["start_ms"].copy(), entries["code"].copy(), end_ms) if len(entries) else Track.empty()
+        parts = [np.frombuffer(zlib.decompress(block), _WORD).reshape(2, -1) for block in blocks if block]
+        if not parts:
+            return Track.empty()
+        start_ms = np.concatenate([np.cumsum(steps, dtype=np.uint32) for steps, _ in parts])
+        codes = np.concatenate([codes for _, codes in parts]).astype(np.uint32)
+        new = np.diff(start_ms, prepend=start_ms[0]) != 0  # a run that spans blocks is in each
+        new[0] = True
+        return Track(start_ms[new], codes[new], end_ms)
     except (zlib.error, ValueError):
         raise StoreError("a stored track is damaged; index the film again") from None
 
 
 class Tracks:
-    """Stored tracks, by video number."""
+    """Stored tracks, by video number. Every method raises StoreError when the store fails."""
 
-    def __init__(self, client: "redis.Redis") -> None:
-        self._client = client
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def write(self, number: int, track: Track) -> None:
         """Stores a whole track in place of what was there."""
-        pipe = self._client.pipeline(transaction=True)
+        pipe = self._store.client.pipeline(transaction=True)
         pipe.delete(keys.track(number))
         pipe.hset(keys.track(number), mapping=pack_blocks(track))  # type: ignore[arg-type]
-        pipe.execute()
+        with self._store.errors():
+            pipe.execute()
 
     def read(self, windows: Sequence[tuple[int, float, float]]) -> list[Track]:
         """Parts (number, from seconds, to seconds) of tracks in one round trip; empty where there is nothing.
 
-        The run that is open at the start of the window is included.
+        The runs that touch the window, also the one that is open at its start; the last may end with the window.
         """
-        pipe = self._client.pipeline(transaction=False)
+        pipe = self._store.client.pipeline(transaction=False)
         spans = []
         for number, start, stop in windows:
-            from_ms, to_ms = max(int(start * 1000), 0), max(int(stop * 1000), 0)
-            # a run is at most RUN_LIMIT_MS long unless frames are missing: then the block before may hold it
-            first = max(from_ms - RUN_LIMIT_MS, 0) // BLOCK_MS
-            names = [str(block) for block in range(first, to_ms // BLOCK_MS + 1)]
-            pipe.hmget(keys.track(number), ["end", *names])
-            spans.append((from_ms, to_ms))
+            from_ms, to_ms = (round(min(max(moment, 0) * 1000, LATEST_MS)) for moment in (start, stop))
+            last = max(to_ms - 1, from_ms) // BLOCK_MS
+            names = [str(block) for block in range(from_ms // BLOCK_MS, last + 1)]
+            pipe.hmget(keys.track(number), [END, *names])
+            spans.append((from_ms, to_ms, (last + 1) * BLOCK_MS))
+        with self._store.errors():
+            answers = pipe.execute()
         tracks = []
-        for (from_ms, to_ms), (end, *blocks) in zip(spans, pipe.execute(), strict=True):
-            whole_end = int(end) if end else 0
-            last_block_end = (to_ms // BLOCK_MS + 1) * BLOCK_MS
-            track = unpack_blocks(blocks, min(whole_end, last_block_end)) if end else Track.empty()
-            tracks.append(track.slice(from_ms, to_ms) if len(track) else track)
+        for (from_ms, to_ms, blocks_end), (end, *blocks) in zip(spans, answers, strict=True):
+            track = unpack_blocks(blocks, min(int(end), blocks_end)) if end else Track.empty()
+            tracks.append(track.slice(from_ms, to_ms))
         return tracks
 
     def whole(self, number: int) -> Track:
         """The whole track; empty where there is none."""
-        stored: dict[Any, Any] = dict(self._client.hgetall(keys.track(number)))
+        with self._store.errors():
+            stored: dict[Any, Any] = dict(self._store.client.hgetall(keys.track(number)))
         if not stored:
             return Track.empty()
-        end_ms = int(stored.pop(b"end"))
+        end_ms = int(stored.pop(END.encode()))
         return unpack_blocks([stored[name] for name in sorted(stored, key=int)], end_ms)
 
     def delete(self, number: int) -> None:
         """Removes a track."""
-        self._client.delete(keys.track(number))
+        with self._store.errors():
+            self._store.client.delete(keys.track(number))
