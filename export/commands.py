@@ -56,7 +56,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder of the bundle.", show_default=False)],
     decision: Annotated[
         str, typer.Option(metavar="SLOPE,INTERCEPT,ACCEPT", help="Decision rule, as vnome evaluate fits it.")
-    ] = "0.5,0,0.99",
+    ] = "1,0,0.97",
     json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> int:
     """Export a trained encoder to an ONNX bundle with its card, and check it against torch."""
@@ -125,7 +125,7 @@ def _decision(text: str) -> dict[str, float]:
     try:
         slope, intercept, accept = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"--decision {text!r} is not SLOPE,INTERCEPT,ACCEPT; for example 0.5,0,0.99") from None
+        raise InputError(f"--decision {text!r} is not SLOPE,INTERCEPT,ACCEPT; for example 1,0,0.97") from None
     return {"slope": slope, "intercept": intercept, "accept": accept}
 
 

@@ -20,7 +20,7 @@ class FrameCodes:
     pts_seconds: float64 (N,), not decreasing.
     codes: uint32 (N,).
     margins: float32 (N, 32), >= 0: log-odds, in nats, that the bit survives the camera.
-    lights: float32 (N, 32), mean light of the picture's blocks (see `pipeline.motion`), None where only codes came.
+    lights: float32 (N, 128), mean light of the picture's blocks (see `pipeline.motion`), None where only codes came.
 
     Raises ValueError when the leading sizes differ.
     """

@@ -8,28 +8,33 @@ every writing command runs first, finishes or clears what a writer that is gone 
 import difflib
 import hashlib
 import json
-import os
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import redis
 
 from pipeline import keys
-from pipeline.errors import CatalogueError
+from pipeline.errors import CatalogueError, StoreError
+from pipeline.journal import Journal, entry_text, lost
 from pipeline.lut import Postings, RedisLut
 from pipeline.motion import Motion
 from pipeline.store import Store
 from pipeline.tracks import Track, Tracks
 
 SCHEMA_VERSION = 1
-LEASE_MS = 15_000  # a writer on another machine that is silent for so long is taken to be gone
-POSTINGS_A_WRITE = 20_000  # 200 kB; the lease is renewed between writes
+POSTINGS_A_WRITE = 100_000  # 1 MB; the lease is renewed between writes
 
 Outcome = Literal["added", "unchanged", "replaced"]
+Verdict = Literal[
+    Outcome,
+    "done",  # published by an earlier try of the same transaction
+    "outdated",  # a later change of the same video is in the catalogue
+    "other encoder",  # the catalogue has meanwhile been started with another one
+    "lost",  # another process has taken over the number
+]
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class VideoFields:
     source_name: str
     fingerprint: str
     encoder: str
+
+    def same_film(self, other: "VideoFields") -> bool:
+        """Whether indexing one after the other changes nothing, subtitles apart."""
+        mine, its = ((video.id, video.title, video.fingerprint, video.encoder) for video in (self, other))
+        return mine == its
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,10 @@ class VideoRecord(VideoFields):
     subtitles_digest: str
     added_at: str
 
+    def same_as(self, other: "VideoRecord") -> bool:
+        """Whether indexing one after the other changes nothing."""
+        return self.same_film(other) and self.subtitles_digest == other.subtitles_digest
+
 
 class Library:
     """The catalogue in a store. Raises CatalogueError when it was made by another version."""
@@ -67,12 +81,13 @@ class Library:
         self.lut = RedisLut(store)
         self._tracks = Tracks(store)
         self._client = store.client
+        self._journal = Journal(store)
         with store.errors():
             schema = json.loads(self._client.get(keys.SCHEMA) or "{}")
         if schema.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
             raise CatalogueError(
                 f"the catalogue has schema {schema['schema']}, this version reads {SCHEMA_VERSION}; "
-                "use the VNOME that made it"
+                "use the VNOME that made it, or set VNOME_REDIS or VNOME_HOME to another place"
             )
 
     # Reading
@@ -87,10 +102,13 @@ class Library:
         """One video. Raises CatalogueError, with near ids, when there is none."""
         record = self.find(video)
         if record is None:
-            near = difflib.get_close_matches(video, [known.id for known in self.videos()], n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "vnome list shows what there is"
-            raise CatalogueError(f"no video {video!r} in the catalogue; {hint}")
+            raise self._unknown(video)
         return record
+
+    def _unknown(self, video: str) -> CatalogueError:
+        near = difflib.get_close_matches(video, [known.id for known in self.videos()], n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "vnome list shows what there is"
+        return CatalogueError(f"no video {video!r} in the catalogue; {hint}")
 
     def find(self, video: str) -> VideoRecord | None:
         """One video, or None."""
@@ -141,12 +159,8 @@ class Library:
         with self.store.errors():
             schema = json.loads(self._client.get(keys.SCHEMA) or "{}")
             empty = not self._client.hlen(keys.VIDEOS)
-        made_with = schema.get("encoder")
-        if made_with not in (None, encoder) and not empty:
-            raise CatalogueError(
-                f"the catalogue was coded with encoder {made_with[:12]}, not {encoder[:12]}; set VNOME_ENCODER to that "
-                "bundle, or remove all films and index them again"
-            )
+        if not empty and schema.get("encoder") != encoder:
+            raise _other_encoder(str(schema.get("encoder")), encoder)
 
     # Writing
 
@@ -155,8 +169,7 @@ class Library:
         record = self.find(fields.id)
         if record is None or record.subtitles_digest != _digest(subtitles):
             return None
-        same = all(getattr(record, name) == value for name, value in asdict(fields).items() if name != "source_name")
-        return record if same else None
+        return record if record.same_film(fields) else None
 
     def add(
         self,
@@ -176,7 +189,6 @@ class Library:
             return "unchanged"
         self.check_encoder(fields.encoder)
         with self.store.errors():
-            # Step 1. A fresh number, in the journal before anything is stored under it.
             number = int(self._client.incr(keys.NEXT_NUMBER))
             record = VideoRecord(
                 **asdict(fields),
@@ -188,131 +200,170 @@ class Library:
                 subtitles_digest=_digest(subtitles),
                 added_at=datetime.now(UTC).isoformat(timespec="seconds"),
             )
-            self._hold(number)
-            self._note(number, {"state": "storing"})
-            # Step 2. Track, motion and subtitles; then the journal says that they are complete.
-            self._tracks.write(number, track)
-            if motion is not None:
-                self._client.set(keys.motion(number), motion.pack())
-            if subtitles:
-                self._client.hset(keys.subtitles(number), mapping=subtitles)  # type: ignore[arg-type]
-            self._note(number, {"state": "stored", "record": asdict(record)})
-            # Steps 3 to 6.
-            return self._publish(record, track)
+            try:
+                # Step 1. The fresh number is in the journal before anything is stored under it.
+                self._journal.claim(number)
+                self._journal.note(number, "storing")
+                # Step 2. Track, motion and subtitles; then the journal says that they are complete.
+                self._tracks.write(number, track)
+                if motion is not None:
+                    self._client.set(keys.motion(number), motion.pack())
+                if subtitles:
+                    self._client.hset(keys.subtitles(number), mapping=subtitles)  # type: ignore[arg-type]
+                self._journal.note(number, "stored", asdict(record))
+                verdict = self._publish(record, track)
+            finally:
+                self._release(number)
+        if verdict == "other encoder":
+            self.check_encoder(fields.encoder)
+        if verdict in ("lost", "outdated", "other encoder"):
+            raise lost(self.store)
+        return "added" if verdict == "done" else verdict
 
     def remove(self, video: str) -> None:
         """Takes a video out of the catalogue and deletes all that is stored of it.
 
         Raises CatalogueError when it is not there.
         """
-        record = self.get(video)
-        with self.store.errors():
-            self._hold(record.number)
 
-            def change(pipe: "redis.client.Pipeline") -> None:
+        def change(pipe: "redis.client.Pipeline") -> VideoRecord | None:
+            record = _read(pipe, video)
+            pipe.multi()
+            if record is not None:
                 pipe.hdel(keys.VIDEOS, video)
-                pipe.hdel(keys.NUMBERS, str(record.number))
-                pipe.hset(keys.PENDING, str(record.number), json.dumps({"state": "retired"}))
-                pipe.decrby(keys.POSTINGS, record.runs)
+                _retire(pipe, record)
+            return record
 
-            if self._commit(video, record.number, change):
-                self.store.confirm()
-                self._clear(record.number)
-            else:
-                raise CatalogueError(f"video {video!r} was changed by another command meanwhile; try again")
+        with self.store.errors():
+            record = self._client.transaction(change, keys.VIDEOS, value_from_callable=True)
+            if record is None:
+                raise self._unknown(video)
+            self.store.confirm()
+            self._clear(record.number)
 
     def recover(self) -> int:
         """Finishes or clears what writers that are gone had begun. Returns how many changes that were."""
         done = 0
         with self.store.errors():
-            for name, text in self._client.hgetall(keys.PENDING).items():
-                number, state = int(name), json.loads(text)
-                if self._writer_lives(number):
+            for number in self._journal.entries():
+                if not self._journal.claim(number):
                     continue
-                self._hold(number)
-                if state["state"] == "stored":
-                    record = _record(json.dumps(state["record"]))
-                    track = self._tracks.whole(number)
-                    self.lut.remove(number, track.codes)  # those that were already appended
-                    self._publish(record, track)
-                else:
-                    self._clear(number)
-                done += 1
+                try:
+                    done += self._finish(number)
+                finally:
+                    self._release(number)
         return done
 
-    def _publish(self, record: VideoRecord, track: Track) -> Outcome:
+    def _finish(self, number: int) -> bool:
+        """Brings the change of a number, whose lease this process holds, to its end. False when it is there."""
+        entry = self._journal.entry(number)
+        if entry is None:  # another process was quicker
+            return False
+        track = self._tracks.whole(number)
+        if entry["state"] == "stored" and len(track) == entry["record"]["runs"]:
+            self._remove_postings(number, track)  # those that were already appended
+            self._publish(_record(json.dumps(entry["record"])), track, recovering=True)
+        else:
+            self._clear(number)
+        return True
+
+    def _publish(self, record: VideoRecord, track: Track, recovering: bool = False) -> Verdict:
+        """The rest of adding a video, from its postings on. recovering: a later change of the video wins."""
         number = record.number
         # Step 3. Postings.
         for start in range(0, len(track), POSTINGS_A_WRITE):
             part = slice(start, start + POSTINGS_A_WRITE)
-            self._hold(number)
+            self._journal.renew(number)
             self.lut.add(Postings(number, track.codes[part], track.start_ms[part]))
         # Step 4. All of it is on disk.
+        self._journal.renew(number)
         self.store.confirm()
         # Step 5. One transaction makes it visible and retires what it replaces.
-        while True:
-            old = self.find(record.id)
-
-            def change(pipe: "redis.client.Pipeline", old: VideoRecord | None = old) -> None:
-                pipe.hset(keys.VIDEOS, record.id, json.dumps(asdict(record)))
-                pipe.hset(keys.NUMBERS, str(number), record.id)
-                pipe.hdel(keys.PENDING, str(number))
-                pipe.set(keys.SCHEMA, json.dumps({"schema": SCHEMA_VERSION, "encoder": record.encoder}))
-                pipe.incrby(keys.POSTINGS, record.runs - (old.runs if old else 0))
-                if old:
-                    pipe.hdel(keys.NUMBERS, str(old.number))
-                    pipe.hset(keys.PENDING, str(old.number), json.dumps({"state": "retired"}))
-
-            if self._commit(record.id, old.number if old else None, change):
-                break
+        verdict, retired = self._commit(record, recovering)
+        # Step 6. That is on disk, too.
         self.store.confirm()
-        # Step 6. What it replaced is deleted.
-        if old:
-            self._hold(old.number)
-            self._clear(old.number)
-        self._client.delete(keys.lease(number))
-        return "replaced" if old else "added"
+        # Step 7. What it replaced, or what came to nothing, is deleted.
+        if retired is not None:
+            self._clear(retired)
+        return verdict
 
-    def _commit(self, video: str, number: int | None, change: Callable[["redis.client.Pipeline"], None]) -> bool:
-        """Runs `change` in one transaction, provided that the id still stands for `number` (None: for nothing)."""
-        with self._client.pipeline(transaction=True) as pipe:
-            try:
-                pipe.watch(keys.VIDEOS)  # type: ignore[no-untyped-call]
-                text = pipe.hget(keys.VIDEOS, video)
-                now = _record(text).number if text else None
-                if now != number:
-                    return False
-                pipe.multi()
-                change(pipe)
-                pipe.execute()
-            except redis.WatchError:
-                return self._commit(video, number, change)
-        return True
+    def _commit(self, record: VideoRecord, recovering: bool) -> tuple[Verdict, int | None]:
+        """Puts a video into the catalogue, if nothing speaks against it. Returns also the number that it retired."""
+        number = str(record.number)
+
+        def change(pipe: "redis.client.Pipeline") -> tuple[Verdict, int | None]:
+            verdict, old = self._judge(pipe, record, recovering)
+            pipe.multi()
+            if verdict in ("done", "lost"):
+                return verdict, None
+            if verdict in ("unchanged", "outdated", "other encoder"):
+                pipe.hset(keys.PENDING, number, entry_text("retired"))
+                return verdict, record.number
+            pipe.hset(keys.VIDEOS, record.id, json.dumps(asdict(record)))
+            pipe.hset(keys.NUMBERS, number, record.id)
+            pipe.hdel(keys.PENDING, number)
+            pipe.set(keys.SCHEMA, json.dumps({"schema": SCHEMA_VERSION, "encoder": record.encoder}))
+            pipe.incrby(keys.POSTINGS, record.runs)
+            if old is not None:
+                _retire(pipe, old)
+            return verdict, old.number if old else None
+
+        watched = (keys.VIDEOS, keys.NUMBERS, keys.PENDING, keys.SCHEMA, keys.lease(record.number))
+        verdict, retired = self._client.transaction(change, *watched, value_from_callable=True)
+        return verdict, retired
+
+    def _judge(
+        self, pipe: "redis.client.Pipeline", record: VideoRecord, recovering: bool
+    ) -> tuple[Verdict, VideoRecord | None]:
+        """What committing a record comes to, and the one that it replaces; read under WATCH."""
+        if pipe.hexists(keys.NUMBERS, str(record.number)):
+            return "done", None
+        if not self._journal.holds(pipe, record.number) or not pipe.hexists(keys.PENDING, str(record.number)):
+            return "lost", None
+        schema = json.loads(pipe.get(keys.SCHEMA) or "{}")  # type: ignore[arg-type]
+        if pipe.hlen(keys.VIDEOS) and schema.get("encoder") != record.encoder:
+            return "other encoder", None
+        old = _read(pipe, record.id)
+        if old is None:
+            return "added", None
+        if old.same_as(record):
+            return "unchanged", old
+        return ("outdated" if recovering and old.number > record.number else "replaced"), old
 
     def _clear(self, number: int) -> None:
-        """Deletes postings, track, subtitles and the journal's entry of a number that is not in the catalogue."""
-        self.lut.remove(number, self._tracks.whole(number).codes)
-        self._tracks.delete(number)
+        """Deletes postings, track, motion, subtitles and journal entry of a number that is not in the catalogue."""
+        self._remove_postings(number, self._tracks.whole(number))
+        self._tracks.delete(number)  # from here on its postings could not be found any more
         self._client.delete(keys.subtitles(number))
         self._client.delete(keys.motion(number))
-        self._client.hdel(keys.PENDING, str(number))
-        self._client.delete(keys.lease(number))
+        self._journal.finish(number)
 
-    def _note(self, number: int, entry: dict[str, Any]) -> None:
-        self._client.hset(keys.PENDING, str(number), json.dumps(entry))
+    def _remove_postings(self, number: int, track: Track) -> None:
+        for start in range(0, len(track), POSTINGS_A_WRITE):
+            self.lut.remove(number, track.codes[start : start + POSTINGS_A_WRITE])
 
-    def _hold(self, number: int) -> None:
-        self._client.set(keys.lease(number), _process_name(os.getpid()), px=LEASE_MS)
+    def _release(self, number: int) -> None:
+        with suppress(StoreError), self.store.errors():  # a lease that cannot be given up runs out
+            self._journal.release(number)
 
-    def _writer_lives(self, number: int) -> bool:
-        stored = self._client.get(keys.lease(number))
-        if stored is None:
-            return False
-        holder = stored.decode() if isinstance(stored, bytes) else stored
-        host, process, _ = holder.split(" ")
-        if host != socket.gethostname() or not Path("/proc").is_dir():
-            return True  # only the lease's time to live tells
-        return _process_name(int(process)) == holder
+
+def _read(pipe: "redis.client.Pipeline", video: str) -> VideoRecord | None:
+    text = pipe.hget(keys.VIDEOS, video)
+    return _record(text) if text else None
+
+
+def _retire(pipe: "redis.client.Pipeline", record: VideoRecord) -> None:
+    """Makes a number invisible, in a transaction."""
+    pipe.hdel(keys.NUMBERS, str(record.number))
+    pipe.hset(keys.PENDING, str(record.number), entry_text("retired"))
+    pipe.decrby(keys.POSTINGS, record.runs)
+
+
+def _other_encoder(made_with: str, encoder: str) -> CatalogueError:
+    return CatalogueError(
+        f"the catalogue was coded with encoder {made_with[:12]}, not {encoder[:12]}; set VNOME_ENCODER to that "
+        "bundle, or remove all films and index them again"
+    )
 
 
 def _record(text: bytes | str) -> VideoRecord:
@@ -323,12 +374,3 @@ def _record(text: bytes | str) -> VideoRecord:
 def _digest(subtitles: dict[str, str]) -> str:
     """Changes when the subtitles change; empty without any."""
     return hashlib.sha256(json.dumps(subtitles, sort_keys=True).encode()).hexdigest() if subtitles else ""
-
-
-def _process_name(process: int) -> str:
-    """Host, process id and start of a process; the start tells it from a later one with the same id."""
-    try:
-        started = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        started = "gone" if process != os.getpid() else "unknown"
-    return f"{socket.gethostname()} {process} {started}"

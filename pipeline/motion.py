@@ -1,9 +1,10 @@
 """How light moves over the picture: tells the moments of a scene whose codes stay the same.
 
 A lecture or a static camera gives one code for minutes, since a code is made to ignore small changes. What still
-differs from second to second is how a head or a hand moves. The picture is cut into 8 x 4 blocks; the change of each
-block's mean light over 0.4 s, in coarse steps, is stored beside the track where the codes stand still, and verifies a
-query by correlation. It never finds anything by itself: it only chooses among moments of a film already found.
+differs from second to second is how a head or a hand moves. The picture is cut into 16 x 8 blocks; the change of each
+block's mean light over a quarter of a second, in coarse steps, is stored beside the track where the codes stand
+still, and verifies a query by correlation. It never finds anything by itself: it only chooses among the moments of a
+film already found.
 """
 
 import zlib
@@ -17,28 +18,30 @@ from pipeline.encoder import Corners
 from pipeline.errors import StoreError
 from pipeline.frames import RgbImage
 
-COLUMNS, ROWS = 8, 4
+COLUMNS, ROWS = 16, 8
 BLOCKS = COLUMNS * ROWS
 TICK_SECONDS = 0.08  # the index's frame interval; half of it would add bytes and no evidence
-LAG_SECONDS = 0.4  # over which the change is taken: shorter drowns in noise, longer blurs gestures
-STEP = 0.5  # grey levels of one quantised step
-LARGEST = 7  # steps; a cut or a flash must not outweigh all the rest
-NOISE = 0.15  # grey levels; a smaller change of a block is compression noise
+LAG_SECONDS = 0.24  # over which the change is taken: 0.4 told fewer moments of a lecture apart, 0.6 fewer still
+STEP = 1.0  # grey levels of one quantised step
+LARGEST = 3  # steps; a cut or a flash must not outweigh all the rest
+NOISE = 0.5  # grey levels; a smaller change of a block is compression noise
 
+LEAST_CHANCE = 0.04  # deviation of the correlation; a short film measures it too small
+MOST_EVIDENCE = 40.0  # nats; the model of chance is not trusted further out
 STILL_SECONDS, STILL_RUNS = 6.0, 24  # with more runs around it, a moment is told from others by its codes
 
-LightArray = npt.NDArray[np.float32]  # (N, 32): mean light of each block, 0..255
+LightArray = npt.NDArray[np.float32]  # (N, 128): mean light of each block, 0..255
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Changes of light over a film. steps: int8 (M, 32), tick i at i * `TICK_SECONDS`, 0 where nothing is known."""
+    """Changes of light over a film. steps: int8 (M, 128), tick i at i * `TICK_SECONDS`, 0 where nothing is known."""
 
     steps: npt.NDArray[np.int8] = field(repr=False)
 
     @staticmethod
     def of_film(pts_seconds: npt.NDArray[np.float64], lights: LightArray) -> "Motion":
-        """The motion of a whole film. lights: (N, 32) at pts_seconds (N,)."""
+        """The motion of a whole film. lights: (N, 128) at pts_seconds (N,)."""
         if len(pts_seconds) < 2:
             return Motion(np.zeros((0, BLOCKS), np.int8))
         ticks = np.arange(0.0, pts_seconds[-1], TICK_SECONDS)
@@ -72,7 +75,7 @@ class Motion:
 
 
 def block_lights(image: RgbImage, corners: Corners) -> npt.NDArray[np.float32]:
-    """Mean light (green) of each block of the screen, float32 (32,), row by row.
+    """Mean light (green) of each block of the screen, float32 (128,), row by row.
 
     image: uint8 (H, W, 3). corners: of the screen, pixels; a mirrored order gives mirrored blocks.
     """
@@ -83,20 +86,20 @@ def block_lights(image: RgbImage, corners: Corners) -> npt.NDArray[np.float32]:
     mirrored = np.array_equal(corners, upright[[1, 0, 3, 2]])
     if mirrored or np.array_equal(corners, upright):
         inside = light[max(int(top), 0) : int(bottom), max(int(left), 0) : int(right)]
-        blocks = cv2.resize(inside, (COLUMNS * 8, ROWS * 8), interpolation=cv2.INTER_AREA)
+        blocks = cv2.resize(inside, (COLUMNS * 4, ROWS * 4), interpolation=cv2.INTER_AREA)
         blocks = blocks[:, ::-1] if mirrored else blocks
     else:
-        size = (COLUMNS * 8, ROWS * 8)
+        size = (COLUMNS * 4, ROWS * 4)
         target = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]], np.float32)
         blocks = cv2.warpPerspective(light, cv2.getPerspectiveTransform(corners, target), size)
-    means: npt.NDArray[np.float32] = blocks.reshape(ROWS, 8, COLUMNS, 8).mean(axis=(1, 3), dtype=np.float32).ravel()
+    means: npt.NDArray[np.float32] = blocks.reshape(ROWS, 4, COLUMNS, 4).mean(axis=(1, 3), dtype=np.float32).ravel()
     return means
 
 
 def light_change(
     pts_seconds: npt.NDArray[np.float64], lights: LightArray, at: npt.NDArray[np.float64], lag_seconds: float
 ) -> npt.NDArray[np.float64]:
-    """Change of each block's light over the lag around the moments `at`, float64 (len(at), 32), grey levels."""
+    """Change of each block's light over the lag around the moments `at`, float64 (len(at), 128), grey levels."""
 
     def light(moments: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return np.stack([np.interp(moments, pts_seconds, lights[:, block]) for block in range(BLOCKS)], axis=1)
@@ -109,8 +112,8 @@ def motion_evidence(
 ) -> npt.NDArray[np.float64]:
     """Evidence for each tick of the film being the query's middle, float64 (M,), nats.
 
-    The gain in likelihood of a linear fit of the film's change to the query's: n / 2 * correlation^2 where the
-    correlation is positive, n the independent values: one a lag and as many blocks as share the movement.
+    Correlation of the changes, against chance as measured: c^2 / (2 s^2) for a positive correlation c, where s is the
+    deviation of c over all moments of the same film.
     """
     inside = np.arange(pts_seconds[0] + LAG_SECONDS / 2, pts_seconds[-1] - LAG_SECONDS / 2, TICK_SECONDS)
     ticks = len(motion.steps)
@@ -118,8 +121,8 @@ def motion_evidence(
         return np.zeros(ticks)
     change = light_change(pts_seconds, lights, inside, LAG_SECONDS / speed)
     change = np.where(np.abs(change) < NOISE, 0.0, change / STEP).clip(-LARGEST, LARGEST)
-    energy = (change**2).sum(axis=0)  # (32,)
-    if energy.sum() == 0:
+    energy = float((change**2).sum())
+    if energy == 0:
         return np.zeros(ticks)
     film = motion.steps.astype(np.float32)
     shift = np.round((inside - middle_seconds) * speed / TICK_SECONDS).astype(np.int64)
@@ -130,11 +133,11 @@ def motion_evidence(
         target, source = shifted(ticks, int(offset))
         dot[target] += products[source, step]
         norm[target] += power[source]
-    correlation = dot / np.sqrt(norm * energy.sum() + 1e-6)
-    shared = energy.sum() ** 2 / (energy**2).sum()  # participation ratio: blocks that share the movement
-    n = (inside[-1] - inside[0] + LAG_SECONDS) / LAG_SECONDS * shared
-    evidence: npt.NDArray[np.float64] = 0.5 * n * np.maximum(correlation, 0) ** 2
-    return evidence
+    correlation = dot / np.sqrt(norm * energy + 1e-6)
+    known = correlation[norm > 0]
+    chance = max(float(known.std()) if len(known) else 1.0, LEAST_CHANCE)
+    evidence: npt.NDArray[np.float64] = 0.5 * (np.maximum(correlation, 0) / chance) ** 2
+    return np.minimum(evidence, MOST_EVIDENCE)
 
 
 def shifted(length: int, offset: int) -> tuple[slice, slice]:

@@ -13,10 +13,11 @@ from pipeline.tracks import Track
 from pipeline.voting import BIN_SECONDS, Candidate
 
 OFFSET_STEP_SECONDS = 0.04  # one frame at 25 fps
-SPEEDS: FloatArray = np.array([0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1.0, 1.01, 1.02, 1.04, 1.0 / 0.96, 1.06, 1.08, 1.1])
+SPEEDS = np.array([0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1.0, 1.01, 1.02, 1.04, 1.0 / 0.96, 1.06, 1.08, 1.1])
 NORMAL_SPEED_SHARE = 0.6  # prior of speed 1; the other speeds share the rest
 _OTHER_SPEED = np.log((1 - NORMAL_SPEED_SHARE) / (len(SPEEDS) - 1))
-LOG_PRIOR: FloatArray = np.where(SPEEDS == 1.0, np.log(NORMAL_SPEED_SHARE), _OTHER_SPEED)  # (V,)
+LOG_PRIOR: FloatArray = np.full(len(SPEEDS), _OTHER_SPEED)  # (V,)
+LOG_PRIOR[SPEEDS == 1.0] = np.log(NORMAL_SPEED_SHARE)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def score_film(query: WeighedQuery, track: Track, motion: Motion) -> tuple[Float
     """
     codes = query.codes
     assert codes.lights is not None  # noqa: S101  the caller's duty, for the type checker
-    ticks = np.arange(len(motion.steps)) * TICK_SECONDS
+    ticks: FloatArray = np.arange(len(motion.steps), dtype=np.float64) * TICK_SECONDS
     evidence = query.evidence_of(track)
     at_ticks = evidence[:, _runs_at(track, ticks)]  # (N, M)
     absent = evidence[:, -1]  # (N,)
@@ -119,7 +120,7 @@ def score_film(query: WeighedQuery, track: Track, motion: Motion) -> tuple[Float
     return scores, ticks
 
 
-def _runs_at(track: Track, film_seconds: FloatArray) -> npt.NDArray[np.int64]:
+def _runs_at(track: Track, film_seconds: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
     """The run that holds at each moment; R where the film has none."""
     at = np.searchsorted(track.start_ms / 1000, film_seconds, side="right") - 1
     runs: npt.NDArray[np.int64] = np.where((at < 0) | (film_seconds * 1000 >= track.end_ms), len(track.codes), at)
