@@ -18,8 +18,7 @@ from pipeline import keys
 from pipeline.errors import StoreError
 from pipeline.store import CONFIRM_SECONDS, Store
 
-LEASE_MS = 15_000
-assert LEASE_MS > CONFIRM_SECONDS * 1000  # noqa: S101  a writer that waits for its disk keeps its lease
+LEASE_MS = (CONFIRM_SECONDS + 5) * 1000  # a writer that waits for its disk keeps its lease
 
 State = Literal[
     "storing",  # track, motion and subtitles are being stored; there are no postings
@@ -66,7 +65,7 @@ class Journal:
                 pipe.set(lease, _this_process(), px=LEASE_MS)
             return free
 
-        return bool(self._client.transaction(take, lease, value_from_callable=True))
+        return self._store.transaction(take, lease)
 
     def renew(self, number: int) -> None:
         """Prolongs this process's lease. Raises StoreError when it has lost it to another."""

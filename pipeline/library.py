@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import redis
 
@@ -30,10 +30,10 @@ POSTINGS_A_WRITE = 100_000  # 1 MB; the lease is renewed between writes
 Outcome = Literal["added", "unchanged", "replaced"]
 Verdict = Literal[
     Outcome,
-    "done",  # published by an earlier try of the same transaction
-    "outdated",  # a later change of the same video is in the catalogue
+    "outdated",  # a later change of the same video is in the catalogue, or another process has cleared this one
     "other encoder",  # the catalogue has meanwhile been started with another one
     "lost",  # another process has taken over the number
+    "done",  # it is in the catalogue already
 ]
 
 
@@ -216,9 +216,9 @@ class Library:
                 self._release(number)
         if verdict == "other encoder":
             self.check_encoder(fields.encoder)
-        if verdict in ("lost", "outdated", "other encoder"):
-            raise lost(self.store)
-        return "added" if verdict == "done" else verdict
+        if verdict == "added" or verdict == "replaced" or verdict == "unchanged":
+            return verdict
+        raise lost(self.store)
 
     def remove(self, video: str) -> None:
         """Takes a video out of the catalogue and deletes all that is stored of it.
@@ -235,7 +235,7 @@ class Library:
             return record
 
         with self.store.errors():
-            record = self._client.transaction(change, keys.VIDEOS, value_from_callable=True)
+            record = self.store.transaction(change, keys.VIDEOS)
             if record is None:
                 raise self._unknown(video)
             self.store.confirm()
@@ -294,7 +294,9 @@ class Library:
         def change(pipe: "redis.client.Pipeline") -> tuple[Verdict, int | None]:
             verdict, old = self._judge(pipe, record, recovering)
             pipe.multi()
-            if verdict in ("done", "lost"):
+            if verdict == "done":
+                return "added", None
+            if verdict == "lost":
                 return verdict, None
             if verdict in ("unchanged", "outdated", "other encoder"):
                 pipe.hset(keys.PENDING, number, entry_text("retired"))
@@ -309,18 +311,19 @@ class Library:
             return verdict, old.number if old else None
 
         watched = (keys.VIDEOS, keys.NUMBERS, keys.PENDING, keys.SCHEMA, keys.lease(record.number))
-        verdict, retired = self._client.transaction(change, *watched, value_from_callable=True)
-        return verdict, retired
+        return self.store.transaction(change, *watched)
 
     def _judge(
         self, pipe: "redis.client.Pipeline", record: VideoRecord, recovering: bool
     ) -> tuple[Verdict, VideoRecord | None]:
         """What committing a record comes to, and the one that it replaces; read under WATCH."""
-        if pipe.hexists(keys.NUMBERS, str(record.number)):
+        if pipe.hexists(keys.NUMBERS, str(record.number)):  # the answer to the first try was lost on the way
             return "done", None
-        if not self._journal.holds(pipe, record.number) or not pipe.hexists(keys.PENDING, str(record.number)):
+        if not pipe.hexists(keys.PENDING, str(record.number)):
+            return "outdated", None
+        if not self._journal.holds(pipe, record.number):
             return "lost", None
-        schema = json.loads(pipe.get(keys.SCHEMA) or "{}")  # type: ignore[arg-type]
+        schema = json.loads(pipe.get(keys.SCHEMA) or "{}")
         if pipe.hlen(keys.VIDEOS) and schema.get("encoder") != record.encoder:
             return "other encoder", None
         old = _read(pipe, record.id)

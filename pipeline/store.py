@@ -1,10 +1,10 @@
 """The connection to Redis, and its failures in words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
@@ -21,6 +21,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
     TimeoutError,
+    WatchError,
 )
 from redis.retry import Retry
 
@@ -28,6 +29,8 @@ from pipeline import keys
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import InputError, StoreError
 from pipeline.settings import EMBEDDED, settings
+
+T = TypeVar("T")
 
 SCHEMES = ("redis", "rediss", "unix")
 ACCEPTED = "embedded, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH?db=DB"
@@ -72,6 +75,21 @@ class Store:
         """Turns what redis raises in the block into a StoreError of one line."""
         with store_errors(self.address):
             yield
+
+    def transaction(self, change: "Callable[[redis.client.Pipeline], T]", *watched: str) -> T:
+        """Runs `change` until no other connection wrote the watched keys meanwhile. Returns what it returned.
+
+        change: reads over the pipeline, calls its `multi()`, then writes.
+        """
+        with self.client.pipeline(transaction=True) as pipe:
+            while True:
+                try:
+                    pipe.watch(*watched)  # type: ignore[no-untyped-call]
+                    result = change(pipe)
+                    pipe.execute()
+                except WatchError:
+                    continue
+                return result
 
     def confirm(self) -> None:
         """Waits until everything written so far is on the private server's disk.
