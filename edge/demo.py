@@ -21,7 +21,7 @@ from pipeline.indexing import code_film, fingerprint
 from pipeline.library import Library, VideoFields
 from pipeline.matching import Match, Matcher, matcher_of
 from pipeline.media import probe, read_frames
-from pipeline.query import QUERY_FPS, Query
+from pipeline.query import QUERY_FPS, SCREEN, Query
 from pipeline.reference import CatalogueReference
 from pipeline.store import open_store
 
@@ -157,7 +157,7 @@ def _film_and_identify(
             decided_at = now
             _decide(filming, matcher.best_guess(query.views()), matcher, now)
     seen = query.screens[-1] if query.screens else None
-    matched_screen = filming.answer is not None and filming.answer.view == SCREEN_VIEW
+    matched_screen = filming.answer is not None and filming.answer.view == SCREEN
     filming.screen = seen.corners if seen and (matched_screen or filming.answer is None) else None
     if filming.answer:
         filming.found = library.resolve([filming.answer.number])[filming.answer.number].id
@@ -223,6 +223,3 @@ def _draw(known: Filming, unknown: Filming, path: Path) -> None:
         traces={known.film.stem: known.trace, f"{unknown.film.stem} (not indexed)": unknown.trace},
     )
     draw_demo(scene, path)
-
-
-SCREEN_VIEW = 4  # in `pipeline.query.VIEWS`

@@ -12,6 +12,7 @@ from pipeline.query import Query
 CLIP_WINDOW_SECONDS = 10.0  # of a recorded clip weighed together
 CLIP_STEP_SECONDS = 1.0  # of clip between two decisions
 ENOUGH_SECONDS = 6.0  # an accepted answer is still refined until so much of the clip is weighed
+SURE_NATS, SURE_SECONDS = 30.0, 2.5  # odds as long as these after this much of the clip need no refinement
 
 LIVE_WINDOW_SECONDS = 6.0  # shorter than a clip's: what was on before must be forgotten soon
 LIVE_STEP_SECONDS = 0.5
@@ -60,9 +61,11 @@ def identify_clip(frames: Iterable[Frame], encoder: FrameEncoder, matcher: Match
             continue
         decided_at = seen
         best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
-        if best and seen >= ENOUGH_SECONDS:
-            break
-    if (query.frames and seen > decided_at) or (query.frames and seen == 0.0):
+        if best:
+            query.follow_only(best.view)
+            if seen >= ENOUGH_SECONDS or (best.log_odds >= SURE_NATS and seen >= SURE_SECONDS):
+                break
+    if query.frames and (seen > decided_at or seen == 0.0):
         best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
     return ClipAnswer(best, first_seen, query.frames, seen)
 
@@ -109,8 +112,10 @@ class LiveSession:
             if self._current and now - self._held_at >= LOST_AFTER_SECONDS:
                 yield LiveEvent("lost", now, self._current)
                 self._current = None
+                self._query.follow_only(None)
             return
         self._held_at = now
+        self._query.follow_only(match.view)
         if self._current is None or not _same_place(self._current, match, now):
             self._current, self._reported_at = match, now
             yield LiveEvent("found", now, match)
