@@ -1,7 +1,7 @@
 """The connection to Redis, and its failures in words."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -163,18 +163,15 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
         return Store(redis.Redis(unix_socket_path=str(path), **_options()), EMBEDDED_NAME, server)
     _check_form(chosen)
     shown = without_password(chosen)
+    address = f"Redis at {shown}"
     try:
         client = redis.Redis.from_url(chosen, **_options())
+        probe = redis.Redis.from_url(chosen, **_options(answer_seconds=CONNECT_SECONDS))
     except ValueError:  # its text may hold a part of the password
         raise InputError(f"VNOME_REDIS={shown} cannot be read; accepted: {ACCEPTED}") from None
-    store = Store(client, f"Redis at {shown}")
-    try:
-        with store.errors():
-            _check_server(client, store.address)
-    except StoreError:
-        client.close()
-        raise
-    return store
+    with store_errors(address), closing(probe):
+        _check_server(probe, address)
+    return Store(client, address)
 
 
 def without_password(url: str) -> str:
@@ -207,10 +204,10 @@ def _check_form(url: str) -> None:
         raise InputError(f"VNOME_REDIS={shown}: the database is not a number; accepted: {ACCEPTED}")
 
 
-def _options() -> dict[str, Any]:
+def _options(answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": ANSWER_SECONDS,
+        "socket_timeout": answer_seconds,
         "retry": Retry(NoBackoff(), 0),
     }
 
@@ -220,5 +217,5 @@ def _check_server(client: "redis.Redis", address: str) -> None:
     version = str(about.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < LEAST_VERSION:
         raise StoreError(f"{address} is version {version}; VNOME needs 6.2 or later")
-    if about.get("redis_mode") == "cluster":
+    if "cluster" in (about.get("redis_mode"), about.get("server_mode")):  # of Redis, of Valkey
         raise StoreError(f"{address} is part of a Redis Cluster: {NOT_YET}")

@@ -82,7 +82,7 @@ class Track:
         """The runs that touch [from_ms, to_ms), whole."""
         first = max(int(np.searchsorted(self.start_ms, max(from_ms, 0), side="right")) - 1, 0)
         last = int(np.searchsorted(self.start_ms, max(to_ms, 0), side="left"))
-        if last <= first or from_ms >= self.end_ms:
+        if to_ms <= from_ms or last <= first or from_ms >= self.end_ms:
             return Track.empty()
         end_ms = int(self.start_ms[last]) if last < len(self) else self.end_ms
         return Track(self.start_ms[first:last], self.codes[first:last], end_ms)
@@ -116,8 +116,19 @@ def unpack_blocks(blocks: Sequence[bytes | None], end_ms: int) -> Track:
         new = np.diff(start_ms, prepend=start_ms[0]) != 0  # a run that spans blocks is in each
         new[0] = True
         return Track(start_ms[new], codes[new], end_ms)
-    except (zlib.error, ValueError):
-        raise StoreError("a stored track is damaged; index the film again") from None
+    except (zlib.error, ValueError, IndexError):
+        raise _damaged() from None
+
+
+def _moment(text: bytes) -> int:
+    """A number as it is stored. Raises StoreError when damaged."""
+    if not text.isdigit():
+        raise _damaged()
+    return int(text)
+
+
+def _damaged() -> StoreError:
+    return StoreError("a stored track is damaged; index the film again")
 
 
 class Tracks:
@@ -151,7 +162,7 @@ class Tracks:
             answers = pipe.execute()
         tracks = []
         for (from_ms, to_ms, blocks_end), (end, *blocks) in zip(spans, answers, strict=True):
-            track = unpack_blocks(blocks, min(int(end), blocks_end)) if end else Track.empty()
+            track = unpack_blocks(blocks, min(_moment(end), blocks_end)) if end else Track.empty()
             tracks.append(track.slice(from_ms, to_ms))
         return tracks
 
@@ -161,8 +172,8 @@ class Tracks:
             stored: dict[Any, Any] = dict(self._store.client.hgetall(keys.track(number)))
         if not stored:
             return Track.empty()
-        end_ms = int(stored.pop(END.encode()))
-        return unpack_blocks([stored[name] for name in sorted(stored, key=int)], end_ms)
+        end_ms = _moment(stored.pop(END.encode(), b""))
+        return unpack_blocks([stored[name] for name in sorted(stored, key=_moment)], end_ms)
 
     def delete(self, number: int) -> None:
         """Removes a track."""

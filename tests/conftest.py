@@ -1,0 +1,148 @@
+"""What all tests share: a folder of their own, fixed seeds, one real Redis, and skips that can be forbidden."""
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from pipeline.embedded import IDLE_VARIABLE, Answer, ask, server_binary
+from pipeline.encoder import default_encoder
+from pipeline.errors import StoreError
+from pipeline.settings import settings
+from pipeline.store import Store, open_store
+
+SEED = 20140401
+START_SECONDS = 10.0
+REQUIRE_VARIABLE = "VNOME_REQUIRE"  # comma list of markers whose tests must not be skipped
+REDIS_VARIABLE = "VNOME_TEST_REDIS"  # URL of an empty database to test with, instead of a server of our own
+
+
+def _no_program(name: str) -> Callable[[], str | None]:
+    return lambda: None if shutil.which(name) else f"no {name} on this machine"
+
+
+def _no_server() -> str | None:
+    if os.environ.get(REDIS_VARIABLE):
+        return None
+    try:
+        server_binary()
+    except StoreError as error:
+        return str(error)
+    return None
+
+
+def _no_browser() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome", "headless_shell")
+    return None if any(map(shutil.which, names)) else "no Chromium on this machine"
+
+
+# marker -> why its tests cannot run here, or None
+MISSING: dict[str, Callable[[], str | None]] = {
+    "kafka": _no_program("java"),
+    "redis": _no_server,
+    "cluster": _no_server,
+    "browser": _no_browser,
+    "docker": _no_program("docker"),
+    "gpu": _no_program("nvidia-smi"),
+}
+
+
+def skip_or_fail(marker: str, reason: str) -> NoReturn:
+    """Ends a test whose part is missing: skipped, or failed where `VNOME_REQUIRE` lists its marker."""
+    required = os.environ.get(REQUIRE_VARIABLE, "").replace(" ", "").split(",")
+    if marker in required:
+        pytest.fail(f"{REQUIRE_VARIABLE} names {marker}, but: {reason}", pytrace=False)
+    pytest.skip(f"{marker}: {reason}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Looks for what the markers of a test say that it needs."""
+    for marker, missing in MISSING.items():
+        reason = missing() if item.get_closest_marker(marker) is not None else None
+        if reason is not None:
+            skip_or_fail(marker, reason)
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The test's own data folder, not made yet, and settings that know of no other."""
+    for name in ("VNOME_REDIS", "VNOME_ENCODER", "VNOME_KAFKA"):
+        monkeypatch.delenv(name, raising=False)
+    parent = Path(tempfile.mkdtemp(prefix="vn-", dir="/tmp"))  # pytest's own is too long for a socket
+    monkeypatch.setenv("VNOME_HOME", str(parent / "h"))
+    monkeypatch.setenv(IDLE_VARIABLE, "2")
+    settings.cache_clear()
+    default_encoder.cache_clear()
+    yield parent / "h"
+    settings.cache_clear()
+    default_encoder.cache_clear()
+    shutil.rmtree(parent, ignore_errors=True)  # a server in it that is still warm sees that and stops
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> Iterator[None]:
+    """Global random numbers start the same in each test, and leave no trace."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    random.seed(SEED)
+    np.random.seed(SEED)
+    yield
+    random.setstate(python_state)
+    np.random.set_state(numpy_state)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers with a fixed seed."""
+    return np.random.default_rng(SEED)
+
+
+def free_port() -> int:
+    """A port of the loopback on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """URL of a real server, one for the whole session."""
+    given = os.environ.get(REDIS_VARIABLE)
+    if given:
+        yield given
+        return
+    reason = _no_server()
+    if reason is not None:
+        skip_or_fail("redis", reason)
+    folder = Path(tempfile.mkdtemp(prefix="vn-redis-", dir="/tmp"))
+    port, path = free_port(), folder / "s.sock"
+    command = [server_binary(), "--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(path)]
+    command += ["--dir", str(folder), "--save", ""]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while ask(path) is not Answer.READY:
+                assert time.monotonic() < deadline, "the test server does not start"
+                time.sleep(0.01)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.kill()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def store(redis_url: str) -> Iterator[Store]:
+    """An open and empty store on a real server."""
+    with open_store(redis_url) as opened:
+        if not os.environ.get(REDIS_VARIABLE):
+            opened.client.flushdb()
+        assert opened.client.dbsize() == 0, f"the database of {REDIS_VARIABLE} is not empty"
+        yield opened
+        opened.client.flushdb()

@@ -1,0 +1,189 @@
+"""The look-up table in Redis against its definition, a scan over all postings."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import keys
+from pipeline.codes import CodeArray
+from pipeline.errors import StoreError
+from pipeline.lut import Hits, Lut, MemoryLut, Postings, RedisLut, mix
+from pipeline.store import Store
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(params=["memory", "redis"])
+def lut(request: pytest.FixtureRequest) -> Lut:
+    """Each implementation, empty."""
+    return MemoryLut() if request.param == "memory" else RedisLut(request.getfixturevalue("store"))
+
+
+def array(*values: int) -> CodeArray:
+    return np.array(values, np.uint32)
+
+
+def posted(number: int, codes: CodeArray, start_ms: CodeArray | None = None) -> Postings:
+    return Postings(number, codes, np.arange(len(codes), dtype=np.uint32) * 80 if start_ms is None else start_ms)
+
+
+def triples(hits: Hits) -> list[tuple[int, int, int]]:
+    """Hits as sorted (probe, number, start): the order within a probe is not promised."""
+    columns = (hits.probe.tolist(), hits.video_numbers.tolist(), hits.start_ms.tolist())
+    return sorted(zip(*columns, strict=True))
+
+
+def test_hit_names_probe_video_and_moment(lut: Lut) -> None:
+    lut.add(posted(7, array(0xDEADBEEF, 5), array(1200, 2**32 - 1)))
+    hits = lut.lookup(array(5, 6, 0xDEADBEEF))
+    assert triples(hits) == [(0, 7, 2**32 - 1), (2, 7, 1200)]
+    assert [str(part.dtype) for part in (hits.probe, hits.video_numbers, hits.start_ms)] == [
+        "int64",
+        "uint32",
+        "uint32",
+    ]
+
+
+def test_duplicates_are_kept_and_each_probe_gets_its_hits(lut: Lut) -> None:
+    lut.add(posted(1, array(9, 9), array(0, 0)))
+    lut.add(posted(1, array(9), array(0)))
+    assert triples(lut.lookup(array(9, 9))) == [(0, 1, 0)] * 3 + [(1, 1, 0)] * 3
+
+
+def test_nothing_asked_or_nothing_stored_gives_no_hits(lut: Lut) -> None:
+    assert triples(lut.lookup(array(1, 2, 3))) == []
+    lut.add(posted(1, array()))
+    assert triples(lut.lookup(array(1, 2, 3))) == []
+    lut.add(posted(1, array(1)))
+    assert triples(lut.lookup(array())) == []
+
+
+def test_removing_a_video_leaves_the_others(lut: Lut) -> None:
+    lut.add(posted(1, array(3, 4)))
+    lut.add(posted(2, array(3, 4)))
+    lut.remove(1, array(3, 4, 5))
+    assert triples(lut.lookup(array(3, 4))) == [(0, 2, 0), (1, 2, 80)]
+    lut.remove(2, array())
+    assert len(lut.lookup(array(3, 4)).probe) == 2
+
+
+def test_a_removed_video_can_be_added_again(lut: Lut) -> None:
+    lut.add(posted(1, array(3, 3, 4)))
+    lut.remove(1, array(3, 4))
+    assert triples(lut.lookup(array(3, 4))) == []
+    lut.add(posted(1, array(4)))
+    assert triples(lut.lookup(array(3, 4))) == [(1, 1, 0)]
+
+
+def test_lookup_is_exact_at_each_distance(lut: Lut, rng: np.random.Generator) -> None:
+    codes = rng.integers(0, 2**32, 200, dtype=np.uint32)
+    lut.add(posted(1, codes))
+    for distance in range(4):
+        flips = np.array([sum(1 << int(b) for b in rng.choice(32, distance, replace=False)) for _ in codes], np.uint32)
+        wanted = [(p, 1, int(i) * 80) for p in range(len(codes)) for i in np.flatnonzero(codes == codes[p] ^ flips[p])]
+        assert triples(lut.lookup(codes ^ flips)) == sorted(wanted)
+        assert len(wanted) == (len(codes) if distance == 0 else 0)
+
+
+def test_removing_a_number_does_not_match_across_records(lut: Lut) -> None:
+    # 0x00010001 in every field: the bytes of the number also lie across the neighbouring fields
+    spread = 0x00010001
+    lut.add(posted(spread, array(8), array(spread)))
+    lut.add(posted(0x01000100, array(8, 8), array(spread, 0x01000100)))
+    lut.remove(spread, array(8))
+    assert triples(lut.lookup(array(8))) == [(0, 0x01000100, spread), (0, 0x01000100, 0x01000100)]
+
+
+films = st.lists(
+    st.tuples(st.integers(1, 5), st.integers(0, 2**32 - 1), st.integers(0, 3), st.integers(0, 50)), max_size=60
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(films=films, removed=st.sets(st.integers(1, 5), max_size=2), seed=st.integers(0, 2**16))
+def test_redis_equals_the_scan(
+    store: Store, films: list[tuple[int, int, int, int]], removed: set[int], seed: int
+) -> None:
+    """Codes near a few centres, at distances 0 to 3 of each other, so that probes hit and miss narrowly."""
+    store.client.flushdb()
+    rng = np.random.default_rng(seed)
+    scan, fast = MemoryLut(), RedisLut(store)
+    everything = []
+    for number, centre, distance, count in films:
+        flips = np.uint32(sum(1 << int(bit) for bit in rng.choice(32, distance, replace=False)))
+        codes = np.where(rng.random(count) < 0.5, np.uint32(centre), np.uint32(centre) ^ flips).astype(np.uint32)
+        start_ms = rng.integers(0, 2**32, count, dtype=np.uint32)
+        everything.append(codes)
+        for each in (scan, fast):
+            each.add(Postings(number, codes, start_ms))
+    near = np.concatenate([*everything, array(0)])
+    probes = np.concatenate([near, near ^ np.uint32(1 << 5), near ^ np.uint32(0x80000001), near[:3]])
+    assert triples(fast.lookup(probes)) == triples(scan.lookup(probes))
+    for number in removed:
+        for each in (scan, fast):
+            each.remove(number, near)
+    assert triples(fast.lookup(probes)) == triples(scan.lookup(probes))
+
+
+def test_buckets_are_shared_and_empty_ones_vanish(store: Store, rng: np.random.Generator) -> None:
+    lut = RedisLut(store)
+    codes = rng.integers(0, 2**32, 100_000, dtype=np.uint32)
+    lut.add(posted(1, codes))
+    expected = 2**16 * (1 - (1 - 2**-16) ** len(codes))  # buckets hit by that many random draws
+    assert store.client.dbsize() == pytest.approx(expected, rel=0.02)
+    pipe = store.client.pipeline(transaction=False)
+    for key in store.client.keys("*"):
+        pipe.strlen(key)
+    assert sum(pipe.execute()) == 10 * len(codes)
+    lut.remove(1, codes)
+    assert store.client.dbsize() == 0
+
+
+def test_removal_needs_no_script_cache(store: Store) -> None:
+    lut = RedisLut(store)
+    lut.add(posted(1, array(1, 2, 3)))
+    store.client.execute_command("SCRIPT", "FLUSH")  # type: ignore[no-untyped-call]
+    lut.remove(1, array(1, 2))
+    lut.remove(1, array(3))
+    assert store.client.dbsize() == 0
+
+
+def unmix(mixed: CodeArray) -> CodeArray:
+    """The inverse of `mix`: its steps backwards, with the multipliers' inverses modulo 2**32."""
+    h = mixed ^ (mixed >> np.uint32(16))
+    h = h * np.uint32(pow(0xC2B2AE35, -1, 2**32))
+    h = h ^ (h >> np.uint32(13)) ^ (h >> np.uint32(26))
+    h = h * np.uint32(pow(0x85EBCA6B, -1, 2**32))
+    codes: CodeArray = h ^ (h >> np.uint32(16))
+    return codes
+
+
+def test_mixing_is_a_bijection_that_spreads_sparse_codes(rng: np.random.Generator) -> None:
+    block = np.concatenate([np.arange(2**20, dtype=np.uint32), rng.integers(0, 2**32, 2**20, dtype=np.uint32)])
+    assert np.array_equal(unmix(mix(block)), block)
+    assert len(np.unique(mix(block[: 2**20]))) == 2**20
+    # 20,000 codes with few ones: plain prefixes would put them into some hundred buckets
+    sparse = np.unique((rng.random((20_000, 32)) < 0.1) @ (1 << np.arange(32, dtype=np.uint64))).astype(np.uint32)
+    used = len(np.unique(mix(sparse) >> np.uint32(16)))
+    expected = 2**16 * (1 - (1 - 2**-16) ** len(sparse))  # buckets hit by that many random draws
+    assert used == pytest.approx(expected, rel=0.02)
+
+
+def test_damaged_bucket_is_one_line(store: Store) -> None:
+    store.client.append(keys.bucket(int(mix(array(1))[0]) >> 16), b"123")
+    with pytest.raises(StoreError, match="damaged"):
+        RedisLut(store).lookup(array(1))
+
+
+def test_wrong_type_under_a_bucket_is_a_store_error(store: Store) -> None:
+    store.client.hset(keys.bucket(int(mix(array(1))[0]) >> 16), "a", "b")
+    with pytest.raises(StoreError, match="WRONGTYPE"):
+        RedisLut(store).add(posted(1, array(1)))
+    with pytest.raises(StoreError, match="WRONGTYPE"):
+        RedisLut(store).remove(1, array(1))
+
+
+def test_postings_of_different_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="sizes differ"):
+        Postings(1, array(1, 2), array(1))

@@ -1,0 +1,178 @@
+"""Tracks: runs of equal codes, and their blocks in Redis."""
+
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import keys
+from pipeline.errors import MediaError, StoreError
+from pipeline.store import Store
+from pipeline.tracks import BLOCK_MS, RUN_LIMIT_MS, Track, Tracks, pack_blocks, unpack_blocks
+
+
+def track_of(starts: list[int], codes: list[int], end_ms: int) -> Track:
+    return Track(np.array(starts, np.uint32), np.array(codes, np.uint32), end_ms)
+
+
+def parts(track: Track) -> tuple[list[int], list[int], int]:
+    return track.start_ms.tolist(), track.codes.tolist(), track.end_ms
+
+
+def test_equal_neighbours_join_and_long_runs_are_cut() -> None:
+    seconds = np.array([0.0, 0.04, 0.08, 0.5, 1.08, 1.2])
+    track = Track.from_codes(seconds, np.array([7, 7, 9, 9, 9, 9], np.uint32), 1.24)
+    # 9 starts at 80 ms; at 1080 ms it has lasted RUN_LIMIT_MS
+    assert parts(track) == ([0, 80, 80 + RUN_LIMIT_MS], [7, 9, 9], 1240)
+
+
+def test_frames_of_one_millisecond_and_before_zero() -> None:
+    seconds = np.array([-0.04, 0.0, 0.0004, 0.0004, 0.04])
+    track = Track.from_codes(seconds, np.array([1, 2, 3, 4, 5], np.uint32), 0.04)
+    assert parts(track) == ([0, 40], [2, 5], 41)  # a track does not end before its last run begins
+
+
+def test_no_frames_no_track() -> None:
+    assert parts(Track.from_codes(np.empty(0), np.empty(0, np.uint32), 5.0)) == ([], [], 0)
+
+
+def test_film_of_fifty_days_is_refused() -> None:
+    with pytest.raises(MediaError, match="too long"):
+        Track.from_codes(np.array([0.0]), np.array([1], np.uint32), 50 * 86400.0)
+
+
+@pytest.mark.parametrize(("starts", "end_ms"), [([0, 0], 5), ([5, 3], 9), ([0, 5], 5)])
+def test_runs_out_of_order_are_refused(starts: list[int], end_ms: int) -> None:
+    with pytest.raises(ValueError, match="follow one another"):
+        track_of(starts, [1, 2], end_ms)
+
+
+def test_codes_at_moments() -> None:
+    track = track_of([100, 1001, 2000], [1, 2, 3], 2500)
+    moments = np.array([[0.0, 0.1, 1.0009], [1.001, 2.499, 2.5]])
+    codes, valid = track.codes_at(moments)
+    assert codes.tolist() == [[0, 1, 1], [2, 3, 0]]
+    assert valid.tolist() == [[False, True, True], [True, True, False]]
+
+
+def test_slice_keeps_the_open_run() -> None:
+    track = track_of([0, 100, 200], [1, 2, 3], 300)
+    assert parts(track.slice(150, 200)) == ([100], [2], 200)
+    assert parts(track.slice(100, 201)) == ([100, 200], [2, 3], 300)
+    assert len(track.slice(300, 400)) == 0
+    assert len(track.slice(50, 50)) == 0
+
+
+films = st.builds(
+    lambda steps, codes, last: track_of(
+        np.cumsum(steps).tolist(), (codes * len(steps))[: len(steps)], sum(steps) + last
+    ),
+    # steps of a frame, of seconds, and of minutes without a frame
+    st.lists(st.one_of(st.integers(1, 200), st.integers(1, 5_000), st.integers(1, 200_000)), min_size=1, max_size=80),
+    st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=8),
+    st.integers(1, 150_000),
+)
+
+
+@given(track=films)
+def test_blocks_give_the_track_back(track: Track) -> None:
+    blocks = pack_blocks(track)
+    end_ms = int(blocks.pop("end"))
+    names = sorted(blocks, key=int)
+    assert parts(unpack_blocks([blocks[name] for name in names], end_ms)) == parts(track)
+    assert [int(name) for name in names] == list(range(int(names[0]), (track.end_ms - 1) // BLOCK_MS + 1))
+
+
+@pytest.mark.redis
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(track=films, windows=st.lists(st.tuples(st.integers(0, 4_000_000), st.integers(1, 200_000)), max_size=4))
+def test_windows_read_what_the_track_holds(store: Store, track: Track, windows: list[tuple[int, int]]) -> None:
+    tracks = Tracks(store)
+    tracks.write(5, track)
+    assert parts(tracks.whole(5)) == parts(track)
+    read = tracks.read([(5, start / 1000, (start + length) / 1000) for start, length in windows])
+    for (start, length), part in zip(windows, read, strict=True):
+        moments = np.linspace(start, start + length, 50, endpoint=False) / 1000
+        codes, valid = part.codes_at(moments)
+        wanted_codes, wanted = track.codes_at(moments)
+        assert valid.tolist() == wanted.tolist()
+        assert codes[valid].tolist() == wanted_codes[valid].tolist()
+
+
+@pytest.mark.redis
+def test_unknown_numbers_and_rewriting(store: Store) -> None:
+    tracks = Tracks(store)
+    tracks.write(1, track_of([0, 70_000, 140_000], [1, 2, 3], 150_000))
+    tracks.write(1, track_of([0], [9], 500))
+    assert parts(tracks.whole(1)) == ([0], [9], 500)
+    assert [len(part) for part in tracks.read([(1, 0, 1), (2, 0, 1), (1, 70, 80)])] == [1, 0, 0]
+    tracks.delete(1)
+    assert parts(tracks.whole(1)) == ([], [], 0)
+    assert store.client.dbsize() == 0
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize(
+    ("field", "damage"),
+    [
+        ("0", b"not zlib"),
+        ("0", zlib.compress(b"odd")),
+        ("0", zlib.compress(b"1234")),
+        ("0", zlib.compress(b"")),
+        ("0", zlib.compress(b"12345678" * 2)[:-3]),
+        ("end", b"soon"),
+    ],
+)
+def test_damaged_block_is_one_line(store: Store, field: str, damage: bytes) -> None:
+    tracks = Tracks(store)
+    tracks.write(1, track_of([0], [9], 500))
+    store.client.hset(keys.track(1), field, damage)
+    for call in (lambda: tracks.read([(1, 0, 1)]), lambda: tracks.whole(1)):
+        with pytest.raises(StoreError, match="damaged"):
+            call()
+
+
+@pytest.mark.redis
+def test_track_without_its_end_is_damaged(store: Store) -> None:
+    Tracks(store).write(1, track_of([0], [9], 500))
+    store.client.hdel(keys.track(1), "end")
+    with pytest.raises(StoreError, match="damaged"):
+        Tracks(store).whole(1)
+
+
+BORDERS = [0, 1, 500, BLOCK_MS - 1, BLOCK_MS, BLOCK_MS + 1, 2 * BLOCK_MS, 5 * BLOCK_MS - 1, 5 * BLOCK_MS, 9 * BLOCK_MS]
+moments = st.one_of(st.sampled_from(BORDERS), st.integers(0, 20 * BLOCK_MS))
+
+
+@pytest.mark.redis
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(track=films, pairs=st.lists(st.tuples(moments, moments), min_size=1, max_size=5))
+def test_windows_are_slices_of_the_whole(store: Store, track: Track, pairs: list[tuple[int, int]]) -> None:
+    tracks = Tracks(store)
+    tracks.write(5, track)
+    windows = [(min(pair), max(pair)) for pair in pairs]
+    read = tracks.read([(5, from_ms / 1000, to_ms / 1000) for from_ms, to_ms in windows])
+    for (from_ms, to_ms), part in zip(windows, read, strict=True):
+        wanted = track.slice(from_ms, to_ms)
+        assert parts(part)[:2] == parts(wanted)[:2]
+        # a run that goes on after the last block read ends with that block, after the window
+        assert part.end_ms == wanted.end_ms or (to_ms <= part.end_ms < wanted.end_ms and not part.end_ms % BLOCK_MS)
+
+
+@pytest.mark.redis
+def test_window_inside_a_run_without_frames_for_minutes(store: Store) -> None:
+    tracks = Tracks(store)
+    tracks.write(1, track_of([100, 59_999, 400_000], [1, 2, 3], 401_000))
+    windows = [
+        (1, 200.0, 210.0),
+        (1, 399.0, 400.5),
+        (1, -5.0, 0.05),
+        (1, 59.999, 60.0),
+        (1, 401.0, 500.0),
+        (9, 0.0, 9.0),
+    ]
+    # the open run of the window in block 3 began in block 0; it is read as far as its block
+    wanted = [([59_999], [2], 240_000), ([59_999, 400_000], [2, 3], 401_000), ([], [], 0), ([59_999], [2], 60_000)]
+    assert [parts(part) for part in tracks.read(windows)] == [*wanted, ([], [], 0), ([], [], 0)]
