@@ -9,7 +9,8 @@ is there; the kernel releases each with its holder, even after kill -9:
     supervisor.lock   exclusive, by the supervisor
     server.lock       exclusive, by the server itself, which inherits it: two never write the same files
 
-A supervisor that finds a server whose own supervisor was killed takes charge of it.
+A supervisor that finds a server whose own supervisor was killed takes charge of it. When the folder is deleted, the
+locks of the files that were in it still tell who is there, and the server is killed once nobody uses it.
 """
 
 import fcntl
@@ -39,6 +40,8 @@ def supervise(folder: str, socket: str, binary: str, idle_seconds: float) -> int
     if watching is None:
         return DONE
     ended = DONE
+    users = os.open(os.path.join(folder, USERS_LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+    server_lock = os.open(os.path.join(folder, SERVER_LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     server = try_lock(os.path.join(folder, SERVER_LOCK))
     if server is not None:
         ended = SERVER_DIED
@@ -50,8 +53,7 @@ def supervise(folder: str, socket: str, binary: str, idle_seconds: float) -> int
             return SERVER_DIED
         finally:
             os.close(server)
-    users = os.open(os.path.join(folder, USERS_LOCK), os.O_RDWR | os.O_CREAT, 0o600)
-    ended = _watch(os.path.join(folder, SERVER_LOCK), users, idle_seconds, ended)
+    ended = _watch(server_lock, users, idle_seconds, ended)
     if server is not None:
         os.wait()
     return ended
@@ -96,7 +98,7 @@ def _start(folder: str, socket: str, binary: str, lock: int) -> None:
     os.write(lock, str(server).encode())
 
 
-def _watch(server_lock: str, users: int, idle_seconds: float, ended: int) -> int:
+def _watch(server_lock: int, users: int, idle_seconds: float, ended: int) -> int:
     """Waits until the server dies, which gives `ended`, or has been idle; then stops it, which gives `DONE`."""
     idle_since: float | None = None
     while True:
@@ -110,38 +112,43 @@ def _watch(server_lock: str, users: int, idle_seconds: float, ended: int) -> int
             continue
         now = time.monotonic()
         idle_since = now if idle_since is None else idle_since
-        if now - idle_since >= idle_seconds:
+        if now - idle_since >= idle_seconds or _is_deleted(server_lock):
             _stop(server_lock)  # still holding the users' lock: a new command waits, then starts another server
             return DONE
         fcntl.flock(users, fcntl.LOCK_UN)
 
 
-def _stop(server_lock: str) -> None:
+def _stop(server_lock: int) -> None:
     """Stops the server in order: its file is written to the end and flushed."""
     deadline = time.monotonic() + STOP_SECONDS
-    _signal(server_lock, signal.SIGTERM)
+    # of a deleted one nothing is to be kept, and in order it would remove the socket of a server that came after it
+    _signal(server_lock, signal.SIGKILL if _is_deleted(server_lock) else signal.SIGTERM)
     while not _is_free(server_lock):
         if time.monotonic() > deadline:
             _signal(server_lock, signal.SIGKILL)
         time.sleep(STOP_POLL_SECONDS)
 
 
-def _signal(server_lock: str, number: int) -> None:
+def _signal(server_lock: int, number: int) -> None:
     """Signals the server. The lock is not free, so that the process id in its file is that of a live server."""
-    with open(server_lock, encoding="ascii") as file:
-        server = file.read()
     try:
-        os.kill(int(server), number)
+        os.kill(int(os.pread(server_lock, 20, 0)), number)
     except ProcessLookupError:
         return
 
 
-def _is_free(path: str) -> bool:
-    lock = try_lock(path)
-    if lock is None:
+def _is_free(lock: int) -> bool:
+    """Whether nobody else has the lock of an open file."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    os.close(lock)
+    fcntl.flock(lock, fcntl.LOCK_UN)
     return True
+
+
+def _is_deleted(file: int) -> bool:
+    return os.fstat(file).st_nlink == 0
 
 
 if __name__ == "__main__":

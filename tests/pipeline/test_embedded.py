@@ -141,6 +141,19 @@ def test_killed_supervisor_is_replaced_and_never_two_servers(place: Path) -> Non
         assert store.client.get("k") == b"v"
 
 
+def test_server_of_a_deleted_folder_stops(place: Path) -> None:
+    with open_in(place) as store:
+        first = server_process(place)
+        shutil.rmtree(place)
+        with open_in(place) as again:  # another server, in a new folder
+            again.client.set("k", b"v")
+            assert server_process(place) != first
+        assert store.client.ping() is True  # while it is used, the old one stays
+    await_that(lambda: not Path(f"/proc/{first}").exists())
+    with open_in(place) as again:
+        assert again.client.get("k") == b"v"
+
+
 def test_write_cut_short_by_a_crash_costs_only_itself(place: Path) -> None:
     with open_in(place) as store:
         store.client.set("k", b"v")
