@@ -92,10 +92,10 @@ def _answer_seconds(film: Path, clip: Path, home: Path) -> float:
     """Wall time of the whole command, start-up included, against a catalogue with this film."""
     environment = {**os.environ, "VNOME_HOME": str(home), "VNOME_EMBEDDED_IDLE_SECONDS": "5"}
     vnome = [sys.executable, "-c", "from pipeline.cli import main; main()"]
-    subprocess.run([*vnome, "index", str(film)], env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run([*vnome, "index", str(film)], env=environment, check=True, stdout=subprocess.DEVNULL)
 
     def match() -> None:
-        subprocess.run([*vnome, "match", str(clip)], env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        subprocess.run([*vnome, "match", str(clip)], env=environment, check=True, stdout=subprocess.DEVNULL)
 
     return _best(match)
 

@@ -56,7 +56,7 @@ def holds(library: Library, video: str, seed: int) -> bool:
     return there and np.array_equal(whole.codes, wanted.codes) and whole.end_ms == wanted.end_ms
 
 
-def left_behind(store: Store) -> set[object]:
+def left_behind(store: Store) -> set[bytes | str]:
     """All keys but the counters."""
     return {*store.client.keys("*")} - COUNTERS
 
