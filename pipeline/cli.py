@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
     asked = arguments[0] if arguments and arguments[0] in commands else None
     app = _app([commands[asked]] if asked else list(commands.values()))
     try:
-        result = app(arguments, prog_name="vnome", standalone_mode=False)
+        result = app(arguments or ["--help"], prog_name="vnome", standalone_mode=False)
     except VnomeError as error:
         print(f"vnome: {error}", file=sys.stderr)
         return error.exit_code
@@ -54,7 +54,6 @@ def _app(entries: list[EntryPoint]) -> typer.Typer:
     app = typer.Typer(
         name="vnome",
         help="Identify live video: which film is on the screen, and at which second.",
-        no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
         rich_markup_mode=None,
@@ -66,9 +65,15 @@ def _app(entries: list[EntryPoint]) -> typer.Typer:
     return app
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         print(f"vnome {VERSION}")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """What is asked of `vnome` itself is done by the callbacks of its options."""

@@ -30,28 +30,54 @@ def index(
     if len(films) > 1 and (video_id or title or subtitles):
         raise InputError("--id, --title and --subtitles are for one film; index the films one by one")
     texts = _read_subtitles(subtitles or [])
-    for film in films:
-        probe(film)  # a wrong path is told before the server is started
+    failures: list[str] = []
+    readable = [film for film in films if _is_readable(film, failures)]
+    done = _index_films(readable, video_id, title, texts, json, failures) if readable else []
+    if json:
+        print_json({"videos": done, "errors": failures})
+    return InputError.exit_code if failures else EXIT_DONE
+
+
+def _index_films(
+    films: list[Path],
+    video_id: str | None,
+    title: str | None,
+    subtitles: dict[str, str],
+    json: bool,
+    failures: list[str],
+) -> list[dict[str, Any]]:
+    """Indexes one film after the other; one that fails does not keep the others from it."""
     encoder = default_encoder()
     done: list[dict[str, Any]] = []
-    failures: list[str] = []
     with open_store() as store:
         library = Library(store)
         library.recover()
         for film in films:
             name = video_id or film.stem
             try:
-                result = _index_film(library, encoder, film, name, title or name, texts)
+                result = _index_film(library, encoder, film, name, title or name, subtitles)
             except InputError as error:
-                failures.append(str(error))
-                complain(str(error))
+                _note(error, failures)
                 continue
             done.append(result)
             if not json:
-                print(f"{result['outcome']:<10} {name}  {result['seconds']:.1f} s, {result['codes']} codes")
-    if json:
-        print_json({"videos": done, "errors": failures})
-    return InputError.exit_code if failures else EXIT_DONE
+                print(f"{result['outcome']:<10} {name}  {result['seconds']:.1f} s, {result['codes']} codes", flush=True)
+    return done
+
+
+def _is_readable(film: Path, failures: list[str]) -> bool:
+    """Whether a film can be opened; a wrong path is told before the server is started."""
+    try:
+        probe(film)
+    except InputError as error:
+        _note(error, failures)
+        return False
+    return True
+
+
+def _note(error: InputError, failures: list[str]) -> None:
+    failures.append(str(error))
+    complain(str(error))
 
 
 def _index_film(
