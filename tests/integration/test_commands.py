@@ -8,6 +8,7 @@ import cv2
 import pytest
 
 from edge.demo import sample_films
+from export.edits import EDITS
 from pipeline.errors import EXIT_DONE, EXIT_INPUT, EXIT_SERVICE, EXIT_UNKNOWN
 from pipeline.settings import settings
 from tests.bundle_samples import other_bundle
@@ -56,11 +57,7 @@ def test_list_shows_what_was_indexed(vnome: Vnome, indexed: Path) -> None:
     assert vnome("list").out.splitlines()[1].startswith("0:00:10.00  bikes  bikes")
 
 
-@pytest.mark.parametrize(
-    "edit",
-    ["copy", "half size, a third of the bitrate", "crop to 90 %", "greyscale", "gamma 0.7", "gamma 1.4", "4 % faster"]
-    + ["subtitle band", "letter-boxed", "mirrored"],
-)
+@pytest.mark.parametrize("edit", EDITS)
 def test_match_finds_edited_clips(vnome: Vnome, indexed: Path, clips: Path, edit: str) -> None:
     clip = cut_clip(BIKES, clips / "clip.mp4", edit, start=4.0)
     ran = vnome("match", clip, "--json")

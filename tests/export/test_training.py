@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.networks.sparse_hash import SparseHashConfig
+from export.training import Trainer, TrainingConfig, _Sampler, load_network
+from pipeline.errors import InputError
+from tests.export.test_calibration import moments
+
+SMALL = SparseHashConfig(side=16, channels=(4, 8, 8, 8), features=16, dropout=0.1)
+
+
+def config(steps: int, seed: int = 0) -> TrainingConfig:
+    return TrainingConfig(steps=steps, films_per_batch=8, moments_per_film=2, seed=seed, network=SMALL)
+
+
+def losses_of(trainer: Trainer) -> list[float]:
+    losses: list[float] = []
+    trainer.run(lambda progress: losses.append(progress.loss))
+    return losses
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    losses = losses_of(Trainer(config(60), moments(), tmp_path))
+    assert len(losses) == 60
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 4 * np.std(losses[-10:]) / np.sqrt(10)
+    network = load_network(tmp_path)
+    assert not network.training
+    assert network.config == SMALL
+
+
+def test_same_seed_same_losses_and_another_seed_others(tmp_path: Path) -> None:
+    first, again, other = (
+        losses_of(Trainer(config(5, seed), moments(), tmp_path / name)) for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert first == again
+    assert first != other
+
+
+def test_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    whole = losses_of(Trainer(config(8), moments(), tmp_path / "whole"))
+    seen: list[float] = []
+
+    def interrupt(progress: object) -> None:
+        seen.append(getattr(progress, "loss", 0.0))
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(config(8), moments(), tmp_path / "cut").run(interrupt)
+    rest = losses_of(Trainer(config(8), moments(), tmp_path / "cut"))
+    assert seen + rest == whole
+
+
+def test_folder_of_another_run_is_refused(tmp_path: Path) -> None:
+    losses_of(Trainer(config(1), moments(), tmp_path))
+    with pytest.raises(InputError, match="another configuration"):
+        Trainer(config(2), moments(), tmp_path)
+    with pytest.raises(InputError, match="no training run"):
+        load_network(tmp_path / "nothing")
+
+
+def test_one_film_is_too_few(tmp_path: Path) -> None:
+    one = moments().of_films(np.arange(10) == 3)
+    with pytest.raises(InputError, match="at least two films"):
+        Trainer(config(1), one, tmp_path)
+
+
+def test_batches_hold_pairs_that_must_be_told_apart() -> None:
+    batch = _Sampler(moments(), config(1)).draw()
+    n = len(batch.clean)
+    assert n == 8 * 2
+    assert batch.clean.shape == batch.shown.shape
+    assert not batch.different.diagonal().any()
+    assert np.array_equal(batch.different, batch.different.T)
+    assert batch.different.mean() > 0.8  # moments of other films
+    same = (batch.clean[:, None] == batch.clean[None]).all(axis=(2, 3))
+    assert not (batch.different & same).any()  # the same picture twice is not to be told apart
+
+
+def test_random_state_of_torch_is_not_needed(tmp_path: Path) -> None:
+    torch.manual_seed(123)
+    first = losses_of(Trainer(config(2), moments(), tmp_path / "a"))
+    torch.manual_seed(321)
+    assert losses_of(Trainer(config(2), moments(), tmp_path / "b")) == first
