@@ -49,8 +49,8 @@ class PhashEncoder(FrameEncoder):
         return pack(v), np.maximum(0, self._offset + self._slope * np.abs(v)).astype(np.float32)
 
 
-def calibrated_phash(moments: Moments, strength: float) -> tuple[PhashEncoder, npt.NDArray[np.uint32]]:
-    """The baseline, its margins calibrated on these moments, and their codes as its chance sample."""
+def calibrated_phash(moments: Moments, strength: float) -> PhashEncoder:
+    """The baseline, its margins calibrated on these moments."""
     generator = torch.Generator().manual_seed(1)
     pictures = torch.from_numpy(moments.thumbs).float().unsqueeze(1) / 255
     height, width = pictures.shape[2:]
@@ -59,4 +59,4 @@ def calibrated_phash(moments: Moments, strength: float) -> tuple[PhashEncoder, n
         clean = Rectifier(SIDE, 2)(pictures, corners.expand(len(pictures), 4, 2))
         shown = Camera(SIDE, strength).photograph(pictures, generator)
     pairs = PairCodes(phash_inputs(clean[:, 0].numpy()), phash_inputs(shown[:, 0].numpy()))
-    return PhashEncoder(calibrate_margins(pairs)), pack(pairs.clean)
+    return PhashEncoder(calibrate_margins(pairs))

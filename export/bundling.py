@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from onnx import TensorProto, helper
 from export.calibration import Calibration
 from export.encoder_graph import EncoderGraph
 from export.networks.sparse_hash import SparseHashNetwork
-from pipeline.bundles import CARD_FILE, CARD_FORMAT, MODEL_FILE
+from pipeline.bundles import CARD_FILE, CARD_FORMAT, MODEL_FILE, Bundle
 from pipeline.errors import BundleError
 
 OPSET = 18  # GridSample needs 16; ONNX Runtime reads 18 since 1.14, in the browser as well
@@ -125,3 +126,22 @@ def write_bundle(
     }
     (folder / CARD_FILE).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return whole
+
+
+def copy_bundle(bundle: Bundle, folder: Path) -> None:
+    """The same bundle in another folder; nothing when it is there already. Raises BundleError when it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (MODEL_FILE, CARD_FILE):
+            if not (folder / name).exists() or not (folder / name).samefile(bundle.folder / name):
+                shutil.copyfile(bundle.folder / name, folder / name)
+    except OSError as error:
+        raise BundleError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
+
+
+def add_to_card(folder: Path, sections: dict[str, Any]) -> dict[str, Any]:
+    """Puts sections into a bundle's card, in place of those of the same name. Returns the whole card."""
+    path = folder / CARD_FILE
+    card = {**json.loads(path.read_text(encoding="utf-8")), **sections}
+    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return card

@@ -1,4 +1,4 @@
-"""Calibration on films that training never saw: margins that are log-odds, and what chance looks like."""
+"""Calibration on films that training never saw: margins that are log-odds, and the quality of the codes."""
 
 # P moments, B bits
 
@@ -16,7 +16,6 @@ from export.networks.sparse_hash import SparseHashNetwork
 from pipeline.codes import pack_bits
 from pipeline.probing import probe_codes
 
-CHANCE_CODES = 2048  # codes in the card; the estimate of a common code's share moves by 1 / sqrt(n share)
 CALIBRATION_STRENGTH = 0.7  # of the camera: between a careful and a careless recording
 BATCH = 250
 
@@ -75,13 +74,6 @@ def calibrate_margins(pairs: PairCodes) -> Calibration:
 def pack(v: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     """Net inputs (P, B) -> codes uint32 (P,), as the graph packs them."""
     return pack_bits(v > 0)
-
-
-def chance_codes(v: npt.NDArray[np.float32], seed: int) -> list[str]:
-    """A sample of codes for the card, as hexadecimal words."""
-    codes = pack(v)
-    chosen = np.random.default_rng(seed).choice(codes, min(CHANCE_CODES, len(codes)), replace=False)
-    return [f"{code:08x}" for code in chosen]
 
 
 def code_quality(pairs: PairCodes, probes: tuple[int, ...] = (1, 16, 64)) -> dict[str, Any]:

@@ -1,12 +1,17 @@
 """`vnome train`, `vnome export` and `vnome evaluate`. torch is imported only when one of them runs."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
 from pipeline.console import print_json, progress_bar
 from pipeline.errors import EXIT_DONE, InputError
+
+if TYPE_CHECKING:
+    from export.data import Moments
+    from export.networks.sparse_hash import SparseHashNetwork
 
 HELD_OUT_SHARE = 0.1  # of the films, never trained on: they calibrate margins and are what the card reports
 
@@ -49,54 +54,85 @@ def train(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a training run.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN|BUNDLE", help="Folder of a training run, or of a bundle.", show_default=False)
+    ],
     films: Annotated[
         Path, typer.Option(help="The films it was trained on; the held-out ones calibrate.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Folder of the bundle.", show_default=False)],
+    stills: Annotated[
+        Path | None, typer.Option(help="Folder of photographs, a part of what chance looks like.")
+    ] = None,
     decision: Annotated[
         str, typer.Option(metavar="SLOPE,INTERCEPT,ACCEPT", help="Decision rule, as vnome evaluate fits it.")
     ] = "1,0,0.97",
     json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> int:
-    """Export a trained encoder to an ONNX bundle with its card, and check it against torch."""
-    _need_torch()
-    from export.bundling import write_bundle
-    from export.calibration import CALIBRATION_STRENGTH, calibrate_margins, chance_codes, code_quality, net_inputs
-    from export.data import films_in, held_out, load_moments
-    from export.training import load_checkpoint, load_network
+    """Export a trained encoder to an ONNX bundle with its card, and check it against torch.
 
-    network, state = load_network(run), load_checkpoint(run)
-    paths = films_in(films)
-    unseen = held_out(tuple(path.name for path in paths), HELD_OUT_SHARE)
-    if not unseen.any():
+    Of a bundle the model stays as it is, and what its card says of evidence and decision is measured anew.
+    """
+    _need_torch()
+    from export.bundling import add_to_card, copy_bundle
+    from export.data import films_in, held_out, load_moments, stills_in
+    from export.evidence_fit import measure_evidence
+    from pipeline.bundles import MODEL_FILE, load_bundle
+    from pipeline.encoder import ENCODER, Encoder
+
+    rule = _decision(decision)
+    paths, photographs = films_in(films), stills_in(stills) if stills else []
+    if not held_out(tuple(path.name for path in paths), HELD_OUT_SHARE).any():
         raise InputError(f"no film of {films} is among the held-out ones; give the folder that was trained on")
-    moments = load_moments([path for path, keep in zip(paths, unseen, strict=True) if keep])
-    pairs = net_inputs(network, moments, CALIBRATION_STRENGTH, seed=1)
-    card: dict[str, Any] = {
-        "name": "sparse-hash-32",
-        "training": {
-            "command": f"vnome train --films FILMS --stills STILLS --steps {state['config']['steps']}",
-            "config": state["config"],
-            "data": "371 clips and 1,460 photographs of public research collections, not part of this repository",
-        },
-        "decision": _decision(decision),
-        "quality": {
-            "on": f"{int(unseen.sum())} films that training never saw, {len(moments)} moments",
-            **{
-                name: code_quality(net_inputs(network, moments, strength, seed=2))
-                for name, strength in (("camera_0.4", 0.4), ("camera_1.0", 1.0))
-            },
-        },
-        "chance": {"codes": chance_codes(pairs.clean, seed=3)},
-    }
-    written = write_bundle(network, calibrate_margins(pairs), card, out)
+    bundle = load_bundle(source, ENCODER) if (source / MODEL_FILE).is_file() else None
+    network = None if bundle else _trained(source)
+    world = load_moments(paths, photographs)
+    is_film = np.arange(len(world.names)) < len(paths)
+    unseen = world.of_films(held_out(world.names, HELD_OUT_SHARE) & is_film)
+    if bundle:
+        copy_bundle(bundle, out)
+    elif network:
+        _write_run(network, source, unseen, out)
+    encoder = Encoder(load_bundle(out, ENCODER))
+    written = add_to_card(out, {"decision": rule, "evidence": measure_evidence(encoder, unseen, world, seed=1)})
     if json:
         print_json(written)
     else:
         parity = written["parity_largest_margin_difference"]
         print(f"{out}: {written['bytes']} bytes, largest margin difference to torch {parity:.1e} nats")
     return EXIT_DONE
+
+
+def _trained(run: Path) -> "SparseHashNetwork":
+    from export.training import load_network
+
+    return load_network(run)
+
+
+def _write_run(network: "SparseHashNetwork", run: Path, unseen: "Moments", out: Path) -> None:
+    """Calibrates the network of a run on films that it never saw, and writes its bundle."""
+    from export.bundling import write_bundle
+    from export.calibration import CALIBRATION_STRENGTH, calibrate_margins, code_quality, net_inputs
+    from export.training import load_checkpoint
+
+    config = load_checkpoint(run)["config"]
+    pairs = net_inputs(network, unseen, CALIBRATION_STRENGTH, seed=1)
+    card: dict[str, Any] = {
+        "name": "sparse-hash-32",
+        "training": {
+            "command": f"vnome train --films FILMS --stills STILLS --steps {config['steps']}",
+            "config": config,
+            "data": "371 clips and 1,460 photographs of public research collections, not part of this repository",
+        },
+        "quality": {
+            "on": f"{len(set(unseen.film.tolist()))} films that training never saw, {len(unseen)} moments",
+            **{
+                name: code_quality(net_inputs(network, unseen, strength, seed=2))
+                for name, strength in (("camera_0.4", 0.4), ("camera_1.0", 1.0))
+            },
+        },
+    }
+    write_bundle(network, calibrate_margins(pairs), card, out)
 
 
 def evaluate(

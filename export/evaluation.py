@@ -17,10 +17,11 @@ from export.baselines import calibrated_phash
 from export.calibration import CALIBRATION_STRENGTH
 from export.data import films_in, load_moments
 from export.edits import EDITS, Edit, write_clip
+from export.evidence_fit import measure_evidence
 from pipeline.console import progress_bar
 from pipeline.encoder import FrameEncoder, default_encoder
 from pipeline.errors import InputError
-from pipeline.evidence import ChanceModel
+from pipeline.evidence import EvidenceModel
 from pipeline.indexing import code_film, fingerprint
 from pipeline.library import Library, VideoFields
 from pipeline.matching import DecisionRule, Matcher
@@ -49,18 +50,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Coder:
-    """One way of coding, with its own catalogue and its own measured chance and decision."""
+    """One way of coding, with its own catalogue and its own measured evidence and decision."""
 
     name: str
     encoder: FrameEncoder
     library: Library
-    chance: ChanceModel
+    evidence: EvidenceModel
     rule: DecisionRule
 
     def matcher(self) -> Matcher:
         """A matcher that always answers, so that one run serves every bound; the rule is applied afterwards."""
         always = DecisionRule(self.rule.slope, self.rule.intercept, accept=0.0)
-        return Matcher(CatalogueReference(self.library), self.chance, always)
+        return Matcher(CatalogueReference(self.library), self.evidence, always)
 
 
 @dataclass(frozen=True)
@@ -139,13 +140,14 @@ def _coders(plan: Plan, unknown: list[Path], folder: Path, stack: ExitStack) -> 
     encoder = default_encoder()
     rule = DecisionRule.of_bundle(encoder.bundle)
     library = Library(stack.enter_context(open_store("embedded", home=folder / "ours")))
-    coders = [Coder("Sparse-Hash", encoder, library, ChanceModel.of_bundle(encoder.bundle), rule)]
+    coders = [Coder("Sparse-Hash", encoder, library, EvidenceModel.of_bundle(encoder.bundle), rule)]
     if plan.baseline:
         moments = load_moments(unknown)
         some = np.random.default_rng(0).choice(len(moments), min(2048, len(moments)), replace=False)
-        phash, codes = calibrated_phash(moments.take(some), CALIBRATION_STRENGTH)
+        phash = calibrated_phash(moments.take(some), CALIBRATION_STRENGTH)
+        evidence = EvidenceModel.of_card(measure_evidence(phash, moments.take(some), moments, seed=1))
         library = Library(stack.enter_context(open_store("embedded", home=folder / "phash")))
-        coders.append(Coder("pHash-32", phash, library, ChanceModel(codes), rule))
+        coders.append(Coder("pHash-32", phash, library, evidence, rule))
     return coders
 
 

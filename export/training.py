@@ -104,7 +104,7 @@ class Trainer:
         different = torch.from_numpy(batch.different).to(self.device)
         with torch.no_grad():
             inputs = torch.cat([self._whole(clean), self.camera.photograph(shown, self.generator)])
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             h = self.network(inputs).h.float()
         loss = sparse_hash_loss(h[: len(clean)], h[len(clean) :], different, self.config.loss)
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,98 +1,136 @@
-"""How strongly a frame's code speaks for a place in the catalogue: match against chance, both measured."""
+"""How strongly a frame speaks for a place in the catalogue: match against chance, both measured.
 
+A frame and a run of a track are compared by their soft codes (`pipeline.soft`). Bits that err together count
+together: the difference is measured in the metric of the differences that the camera makes. How far a true match is
+off varies with the camera, so that the likelihood is a mixture over the size of the error.
+"""
+
+import base64
+import binascii
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.bundles import Bundle
-from pipeline.codes import CodeArray, FrameCodes, unpack_bits
+from pipeline.codes import CODE_BITS, CodeArray
 from pipeline.errors import BundleError
+from pipeline.soft import SoftArray, soft_of_levels, unpack_soft
 
 FloatArray = npt.NDArray[np.float64]
 
 OUTLIER_SHARE = 0.2  # of the frames of a true match whose code says nothing (a hand, a cut, a flash)
 NOVELTY_BITS = 6  # a frame that differs by this many bits from the last scene's first frame begins a new scene
+REPEAT_SHARE = 0.3  # what e frames of one scene say beyond one: their errors are mostly the same error
 
 
 @dataclass(frozen=True)
-class ChanceModel:
-    """What codes frames of other films have: a sample of real codes, and the share of ones in each bit.
+class EvidenceModel:
+    """What is measured of an encoder: how the camera changes soft codes, and what unrelated films look like.
 
-    background: uint32 (B,), codes of unrelated films.
+    gain: (32,), share of a stored soft bit that a query is expected to show.
+    whitening: (32, 32), turns a difference into one of unit covariance.
+    scales, shares: (K,), sizes of the error's variance, and how often each occurs.
+    background: soft codes (B, 32) of many films, as stored.
     """
 
-    background: CodeArray = field(repr=False)
+    gain: FloatArray
+    whitening: FloatArray
+    scales: FloatArray
+    shares: FloatArray
+    background: SoftArray = field(repr=False)
 
     @staticmethod
-    def of_bundle(bundle: Bundle) -> "ChanceModel":
-        """The sample in the bundle's card. Raises BundleError when it is missing or malformed."""
+    def of_bundle(bundle: Bundle) -> "EvidenceModel":
+        """The model in a bundle's card. Raises BundleError when it is missing or damaged."""
         try:
-            codes = [int(code, 16) for code in bundle.section("chance")["codes"]]
-            return ChanceModel(np.array(codes, dtype=np.uint32))
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise BundleError(f"bundle {bundle.folder}: the card's chance codes are unusable; export again") from None
+            return EvidenceModel.of_card(bundle.section("evidence"))
+        except (KeyError, TypeError, ValueError, binascii.Error):
+            raise BundleError(f"bundle {bundle.folder}: the card's evidence is unusable; export again") from None
 
-    def log_probability(self, query: FrameCodes) -> FloatArray:
-        """log P(frame) if it shows an unrelated film, float64 (N,), up to the constant of `log_match`.
+    @staticmethod
+    def of_card(part: dict[str, Any]) -> "EvidenceModel":
+        """The model from a card's section. Raises KeyError, TypeError or ValueError when it is no such section."""
+        codes, levels = unpack_soft(base64.b64decode(part["background"], validate=True))
+        model = EvidenceModel(
+            gain=np.array(part["gain"], np.float64),
+            whitening=np.array(part["whitening"], np.float64),
+            scales=np.array(part["scales"], np.float64),
+            shares=np.array(part["shares"], np.float64),
+            background=soft_of_levels(codes, levels),
+        )
+        square = (CODE_BITS, CODE_BITS)
+        if model.gain.shape != square[:1] or model.whitening.shape != square or len(model.background) < CODE_BITS:
+            raise ValueError(f"sizes are off: {model.gain.shape = }, {model.whitening.shape = }")
+        if model.scales.shape != model.shares.shape or not (model.scales > 0).all():
+            raise ValueError("scales must be positive, with a share each")
+        return model
 
-        Half kernel estimate over the sample, so that common codes (black, titles) weigh little, half product of
-        the bits' shares, so that a code unlike any of the sample is not held to be impossible.
+    def log_match(self, query: SoftArray, reference: SoftArray) -> FloatArray:
+        """log p(frame | it shows the reference), float64 (N, R). query: (N, 32). reference: (R, 32)."""
+        seen = query.astype(np.float64) @ self.whitening
+        shown = (reference * self.gain) @ self.whitening
+        squared = (seen**2).sum(axis=1)[:, None] + (shown**2).sum(axis=1) - 2 * seen @ shown.T
+        return np.asarray(np.interp(np.sqrt(np.maximum(squared, 0)), *self._log_density))
+
+    def log_chance(self, query: SoftArray) -> FloatArray:
+        """log p(frame | it shows an unrelated film), float64 (N,). query: (N, 32).
+
+        Half kernel estimate over the background, so that common looks (black, titles) say little, half a normal
+        distribution, so that a frame unlike all of the background is not held to be impossible.
         """
-        match = log_match(query, self.background)  # (N, B)
-        kernel = np.logaddexp.reduce(match, axis=1) - np.log(len(self.background))
-        ones = unpack_bits(self.background).mean(axis=0).clip(0.02, 0.98)  # (32,)
-        same, other = _bit_logs(query)
-        bits = unpack_bits(query.codes)
-        set_share = np.where(bits == 1, ones, 1 - ones)  # of codes that have the bit as the query has it
-        smooth = np.logaddexp(same + np.log(set_share), other + np.log(1 - set_share)).sum(axis=1)
+        kernel = np.logaddexp.reduce(self.log_match(query, self.background), axis=1) - np.log(len(self.background))
+        mean, whitening, log_norm = self._normal
+        smooth = log_norm - 0.5 * (((query - mean) @ whitening) ** 2).sum(axis=1)
         chance: FloatArray = np.logaddexp(kernel, smooth) - np.log(2)
         return chance
 
+    def evidence(self, query: SoftArray, reference: SoftArray, log_chance: FloatArray) -> FloatArray:
+        """Log-likelihood ratio of each frame for each reference, float64 (N, R), in nats.
 
-def log_match(query: FrameCodes, codes: CodeArray) -> FloatArray:
-    """log P(frame | the reference code), bits flipping with the odds of their margins: float64 (N, R).
+        A frame may be an outlier, so no frame speaks against a place by more than log OUTLIER_SHARE.
+        log_chance: float64 (N,), from `log_chance`.
+        """
+        ratio = self.log_match(query, reference) - log_chance[:, None]
+        said: FloatArray = np.logaddexp(np.log(1 - OUTLIER_SHARE) + ratio, np.log(OUTLIER_SHARE))
+        return said
 
-    query: N frames. codes: uint32 (R,) reference codes.
-    """
-    same, other = _bit_logs(query)
-    query_bits = unpack_bits(query.codes).astype(np.float64)
-    change = other - same  # (N, 32), added where the reference has the other bit
-    signed = change * (1 - 2 * query_bits)
-    reference = unpack_bits(codes).astype(np.float64)  # (R, 32)
-    # differs = q + r - 2 q r, so the sum over bits is linear in r
-    scores: FloatArray = same.sum(axis=1)[:, None] + (change * query_bits).sum(axis=1)[:, None] + signed @ reference.T
-    return scores
+    @cached_property
+    def _log_density(self) -> tuple[FloatArray, FloatArray]:
+        """Whitened distances, and the log density of a match at each: the mixture, tabled once."""
+        distance = np.concatenate([np.arange(0, 40, 0.05), np.arange(40, 400, 2.0)])
+        of_scale = (
+            np.log(self.shares + 1e-300)
+            - 0.5 * CODE_BITS * np.log(self.scales)
+            - distance[:, None] ** 2 / 2 / self.scales
+        )
+        log_norm = -0.5 * CODE_BITS * np.log(2 * np.pi) + float(np.linalg.slogdet(self.whitening)[1])
+        return distance, log_norm + np.logaddexp.reduce(of_scale, axis=1)
 
-
-def frame_evidence(query: FrameCodes, codes: CodeArray, log_chance: FloatArray) -> FloatArray:
-    """Log-likelihood ratio of each frame for each reference code, float64 (N, R), in nats.
-
-    A frame may be an outlier, so no frame speaks against a place by more than log OUTLIER_SHARE.
-    log_chance: float64 (N,), from `ChanceModel.log_probability`.
-    """
-    ratio = log_match(query, codes) - log_chance[:, None]
-    evidence: FloatArray = np.logaddexp(np.log(1 - OUTLIER_SHARE) + ratio, np.log(OUTLIER_SHARE))
-    return evidence
+    @cached_property
+    def _normal(self) -> tuple[FloatArray, FloatArray, float]:
+        """Mean, whitening and log norm of a normal distribution around the background, seen through the camera."""
+        camera = np.linalg.inv(self.whitening @ self.whitening.T)
+        covariance = np.cov(self.background.T.astype(np.float64)) + camera
+        whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+        log_norm = -0.5 * CODE_BITS * np.log(2 * np.pi) + float(np.linalg.slogdet(whitening)[1])
+        mean: FloatArray = self.background.astype(np.float64).mean(axis=0)
+        return mean, np.asarray(whitening), log_norm
 
 
 def frame_weights(codes: CodeArray) -> FloatArray:
     """How much of its evidence each frame may bring, float64 (N,) in 0..1.
 
-    Frames of one scene repeat each other, errors included: n of them count as 1 + log n. A new scene begins where
-    the code differs by `NOVELTY_BITS` from the first of the last scene.
+    Frames of one scene repeat each other, errors included: n of them count as 1 + `REPEAT_SHARE` log n. A new scene
+    begins where the code differs by `NOVELTY_BITS` from the first of the last scene.
     """
     weights = np.empty(len(codes))
     start = 0
     for i in range(1, len(codes) + 1):
         if i == len(codes) or int(codes[i] ^ codes[start]).bit_count() >= NOVELTY_BITS:
             n = i - start
-            weights[start:i] = (1 + np.log(n)) / n
+            weights[start:i] = (1 + REPEAT_SHARE * np.log(n)) / n
             start = i
     return weights
-
-
-def _bit_logs(query: FrameCodes) -> tuple[FloatArray, FloatArray]:
-    """log P(bit unchanged) and log P(bit flipped), each float64 (N, 32)."""
-    margins = query.margins.astype(np.float64)
-    return -np.logaddexp(0, -margins), -np.logaddexp(0, margins)

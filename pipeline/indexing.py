@@ -55,7 +55,7 @@ def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]
         raise MediaError(f"{path}: no picture in it could be decoded; check the file with a player")
     last_frame = float(np.median(np.diff(coded.pts_seconds))) if len(coded) > 1 else 1 / INDEX_FPS
     end = float(coded.pts_seconds[-1]) + last_frame
-    track = Track.from_codes(coded.pts_seconds, coded.codes, end)
+    track = Track.from_codes(coded.pts_seconds, coded.codes, end, coded.margins)
     motion = Motion.of_film(coded.pts_seconds, np.stack(lights)).where_still(track.start_ms / 1000)
     return CodedFilm(track, motion, end, len(coded))
 

@@ -15,9 +15,10 @@ import numpy as np
 from pipeline.bundles import Bundle
 from pipeline.codes import CodeArray, FrameCodes
 from pipeline.errors import BundleError
-from pipeline.evidence import ChanceModel, frame_weights
+from pipeline.evidence import EvidenceModel, frame_weights
 from pipeline.lut import Hits
 from pipeline.motion import Motion
+from pipeline.soft import soft_of_margins
 from pipeline.tracks import Track
 from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_place
 from pipeline.voting import BIN_SECONDS, count_votes, probes_of
@@ -90,9 +91,9 @@ class DecisionRule:
 class Matcher:
     """Finds the place of a query in a reference."""
 
-    def __init__(self, reference: Reference, chance: ChanceModel, rule: DecisionRule) -> None:
+    def __init__(self, reference: Reference, evidence: EvidenceModel, rule: DecisionRule) -> None:
         self.reference = reference
-        self.chance = chance
+        self.evidence = evidence
         self.rule = rule
 
     def match(self, views: Sequence[FrameCodes]) -> Match | None:
@@ -115,7 +116,7 @@ class Matcher:
         if not parts:
             return None
         hypotheses = Hypotheses.concatenate(parts)
-        null = float(np.log(max(postings, 2)))  # the score that "all is chance" has to be beaten by
+        null = float(np.log(max(postings, 2) * len(queries)))  # the score that "all is chance" has to be beaten by
         best, log_odds = _weigh_rivals(hypotheses, null)
         view, number = int(hypotheses.view[best]), int(hypotheses.number[best])
         if log_odds < SURE_NATS and queries[view].codes.lights is not None:
@@ -129,8 +130,9 @@ class Matcher:
         return Match(int(hypotheses.number[best]), at_zero, speed, confidence, log_odds, int(hypotheses.view[best]))
 
     def _weigh(self, codes: FrameCodes, middle: float) -> WeighedQuery:
-        chance = self.chance.log_probability(codes)
-        return WeighedQuery(codes, chance, frame_weights(codes.codes), codes.pts_seconds - middle)
+        soft = soft_of_margins(codes.codes, codes.margins)
+        chance = self.evidence.log_chance(soft)
+        return WeighedQuery(codes, soft, self.evidence, chance, frame_weights(codes.codes), codes.pts_seconds - middle)
 
     def _verify(self, view: int, query: WeighedQuery, middle: float, postings: int) -> list[Hypotheses]:
         """Scores the surroundings of the places with most votes, at every speed, against the stored tracks."""
@@ -172,4 +174,4 @@ def _weigh_rivals(all_: Hypotheses, null: float) -> tuple[int, float]:
 
 def matcher_of(reference: Reference, bundle: Bundle) -> Matcher:
     """A matcher for codes of this encoder bundle. Raises BundleError when its card lacks what matching needs."""
-    return Matcher(reference, ChanceModel.of_bundle(bundle), DecisionRule.of_bundle(bundle))
+    return Matcher(reference, EvidenceModel.of_bundle(bundle), DecisionRule.of_bundle(bundle))

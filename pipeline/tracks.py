@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import keys
-from pipeline.codes import CodeArray, SecondsArray
+from pipeline.codes import CODE_BITS, CodeArray, MarginArray, SecondsArray
 from pipeline.errors import MediaError, StoreError
+from pipeline.soft import MIDDLING, PACKED_BYTES, LevelArray, levels_of, pack_soft, unpack_soft
 from pipeline.store import Store
 
 END = "end"  # the field with the moment, in ms, where the track ends
@@ -27,14 +28,20 @@ class Track:
     """Runs of codes: run i holds from start_ms[i] to start_ms[i + 1], the last one to end_ms (exclusive).
 
     start_ms: uint32 (R,), strictly increasing. codes: uint32 (R,). Neighbours may be equal where a long run is cut.
+    levels: uint8 (R, 32), how sure each bit was on average (see `pipeline.soft`); not given, all are middling.
     Raises ValueError when sizes or order are off.
     """
 
     start_ms: npt.NDArray[np.uint32] = field(repr=False)
     codes: CodeArray = field(repr=False)
     end_ms: int
+    levels: LevelArray = field(default_factory=lambda: np.empty(0, np.uint8), repr=False)
 
     def __post_init__(self) -> None:
+        if not self.levels.size:
+            object.__setattr__(self, "levels", np.full((len(self.codes), CODE_BITS), MIDDLING, np.uint8))
+        if self.levels.shape != (*self.codes.shape, CODE_BITS):
+            raise ValueError(f"sizes differ: {self.levels.shape = }, {self.codes.shape = }")
         if self.start_ms.shape != self.codes.shape or self.start_ms.ndim != 1:
             raise ValueError(f"sizes differ: {self.start_ms.shape = }, {self.codes.shape = }")
         if np.any(self.start_ms[1:] <= self.start_ms[:-1]) or (len(self.codes) and self.end_ms <= self.start_ms[-1]):
@@ -49,10 +56,13 @@ class Track:
         return Track(np.empty(0, np.uint32), np.empty(0, np.uint32), 0)
 
     @staticmethod
-    def from_codes(pts_seconds: SecondsArray, codes: CodeArray, end_seconds: float) -> "Track":
+    def from_codes(
+        pts_seconds: SecondsArray, codes: CodeArray, end_seconds: float, margins: MarginArray | None = None
+    ) -> "Track":
         """Joins neighbouring frames with equal codes; frames of the same millisecond count as the first of them.
 
         pts_seconds: float64 (N,), not decreasing; a frame before 0 is left out. codes: uint32 (N,).
+        margins: float32 (N, 32), nats; a run keeps their mean.
         Raises MediaError for a film of 49 days and more.
         """
         times = np.round(pts_seconds * 1000).astype(np.int64)
@@ -67,7 +77,11 @@ class Track:
         end_ms = max(round(end_seconds * 1000), int(times[-1]) + 1)
         if end_ms > LATEST_MS:
             raise MediaError(f"a film of {end_seconds / 3600:.0f} hours is too long; split it into parts of 1000 hours")
-        return Track(times[starts].astype(np.uint32), codes[starts], end_ms)
+        levels = np.empty(0, np.uint8)
+        if margins is not None:
+            counts = np.diff([*starts, len(codes)])
+            levels = levels_of(np.add.reduceat(margins, starts, axis=0) / counts[:, None])
+        return Track(times[starts].astype(np.uint32), codes[starts], end_ms, levels)
 
     def codes_at(self, seconds: SecondsArray) -> tuple[CodeArray, npt.NDArray[np.bool_]]:
         """The codes that hold at moments, float64 (...), and where there is one; 0 where there is none."""
@@ -85,14 +99,14 @@ class Track:
         if to_ms <= from_ms or last <= first or from_ms >= self.end_ms:
             return Track.empty()
         end_ms = int(self.start_ms[last]) if last < len(self) else self.end_ms
-        return Track(self.start_ms[first:last], self.codes[first:last], end_ms)
+        return Track(self.start_ms[first:last], self.codes[first:last], end_ms, self.levels[first:last])
 
 
 def pack_blocks(track: Track) -> dict[str, bytes]:
     """Blocks of a track by name, one for each `BLOCK_MS` of film, and the end of the track.
 
-    A block is compressed: starts of its runs as steps from one to the next, then their codes. Its first run may have
-    started earlier: the one that is open when the block begins. So a window needs only the blocks that it touches.
+    A block is compressed: starts of its runs as steps from one to the next, then their soft codes. Its first run may
+    have started earlier: the one that is open when the block begins. So a window needs only the blocks it touches.
     """
     blocks = {END: str(track.end_ms).encode()}
     if not len(track):
@@ -100,24 +114,32 @@ def pack_blocks(track: Track) -> dict[str, bytes]:
     first_block, last_block = int(track.start_ms[0]) // BLOCK_MS, (track.end_ms - 1) // BLOCK_MS
     for block in range(first_block, last_block + 1):
         part = track.slice(block * BLOCK_MS, (block + 1) * BLOCK_MS)
-        words = np.concatenate([np.diff(part.start_ms, prepend=np.uint32(0)), part.codes]).astype(_WORD)
-        blocks[str(block)] = zlib.compress(words.tobytes(), 6)
+        steps = np.diff(part.start_ms, prepend=np.uint32(0)).astype(_WORD)
+        blocks[str(block)] = zlib.compress(steps.tobytes() + pack_soft(part.codes, part.levels), 6)
     return blocks
 
 
 def unpack_blocks(blocks: Sequence[bytes | None], end_ms: int) -> Track:
     """The track of consecutive blocks; end_ms is where the last of them ends. Raises StoreError when damaged."""
     try:
-        parts = [np.frombuffer(zlib.decompress(block), _WORD).reshape(2, -1) for block in blocks if block]
+        parts = [_unpack_block(zlib.decompress(block)) for block in blocks if block]
         if not parts:
             return Track.empty()
-        start_ms = np.concatenate([np.cumsum(steps, dtype=np.uint32) for steps, _ in parts])
-        codes = np.concatenate([codes for _, codes in parts]).astype(np.uint32)
+        start_ms, codes, levels = (np.concatenate(column) for column in zip(*parts, strict=True))
         new = np.diff(start_ms, prepend=start_ms[0]) != 0  # a run that spans blocks is in each
         new[0] = True
-        return Track(start_ms[new], codes[new], end_ms)
+        return Track(start_ms[new], codes[new], end_ms, levels[new])
     except (zlib.error, ValueError, IndexError):
         raise _damaged() from None
+
+
+def _unpack_block(data: bytes) -> tuple[npt.NDArray[np.uint32], CodeArray, LevelArray]:
+    """Starts, codes and levels of a block's runs. Raises ValueError when the length is off."""
+    runs, rest = divmod(len(data), _WORD.itemsize + PACKED_BYTES)
+    if rest:
+        raise ValueError("a block holds whole runs")
+    steps = np.frombuffer(data, _WORD, runs)
+    return np.cumsum(steps, dtype=np.uint32), *unpack_soft(data[runs * _WORD.itemsize :])
 
 
 def _moment(text: bytes) -> int:

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.codes import FrameCodes
-from pipeline.evidence import OUTLIER_SHARE, FloatArray, frame_evidence
+from pipeline.evidence import OUTLIER_SHARE, EvidenceModel, FloatArray
 from pipeline.motion import TICK_SECONDS, Motion, motion_evidence, shifted
+from pipeline.soft import SoftArray, soft_of_levels
 from pipeline.tracks import Track
 from pipeline.voting import BIN_SECONDS, Candidate
 
@@ -71,18 +72,20 @@ class Hypotheses:
 class WeighedQuery:
     """A query with what does not depend on the hypothesis.
 
-    log_chance, weights, relative: float64 (N,): chance of each frame, its weight, its time from the query's middle.
+    soft: float32 (N, 32). log_chance, weights, relative: float64 (N,): chance of each frame, its weight, its time
+    from the query's middle.
     """
 
     codes: FrameCodes
+    soft: SoftArray
+    model: EvidenceModel
     log_chance: FloatArray
     weights: FloatArray
     relative: FloatArray
 
     def evidence_of(self, track: Track) -> FloatArray:
         """Weighted evidence of each frame for each run, float64 (N, R + 1); the last column: no film there."""
-        distinct, place = np.unique(track.codes, return_inverse=True)
-        evidence = frame_evidence(self.codes, distinct, self.log_chance)[:, place]  # (N, R)
+        evidence = self.model.evidence(self.soft, soft_of_levels(track.codes, track.levels), self.log_chance)  # (N, R)
         missing = np.full((len(self.codes), 1), np.log(OUTLIER_SHARE))
         return np.concatenate([evidence, missing], axis=1) * self.weights[:, None]
 

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.codes import CodeArray, FrameCodes
+from pipeline.evidence import EvidenceModel
 from pipeline.lut import Hits, MemoryLut, Postings
 from pipeline.motion import Motion
+from pipeline.soft import MIDDLING, soft_of_levels
 from pipeline.tracks import Track
 
 
@@ -35,6 +37,14 @@ class MemoryReference:
 
     def postings(self) -> int:
         return self._postings
+
+
+def plain_evidence(deviation: float = 2.0, films: int = 500) -> EvidenceModel:
+    """Errors that are independent, of one size; a background of random codes."""
+    codes = np.random.default_rng(99).integers(0, 1 << 32, films, dtype=np.uint32)
+    background = soft_of_levels(codes, np.full((films, 32), MIDDLING, np.uint8))
+    one = np.ones(1)
+    return EvidenceModel(np.ones(32), np.eye(32) / deviation, one, one, background)
 
 
 def film_codes(seed: int, seconds: float, runs_a_second: float = 4.0) -> Track:

@@ -76,7 +76,7 @@ def test_exported_model_names_no_path_of_this_machine(exported: Path) -> None:
 
 def test_written_bundle_loads_and_codes(tmp_path: Path) -> None:
     calibration = Calibration(torch.ones(32), torch.zeros(32))
-    card = write_bundle(network(), calibration, {"name": "small", "chance": {"codes": []}}, tmp_path / "b")
+    card = write_bundle(network(), calibration, {"name": "small"}, tmp_path / "b")
     assert json.loads((tmp_path / "b" / "card.json").read_text()) == card
     bundle = load_bundle(tmp_path / "b", ENCODER)
     assert bundle.sha256 == hashlib.sha256(bundle.model_path.read_bytes()).hexdigest()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from export.baselines import calibrated_phash, phash_inputs
-from export.calibration import PairCodes, calibrate_margins, chance_codes, code_quality, net_inputs, pack
+from export.calibration import PairCodes, calibrate_margins, code_quality, net_inputs
 from export.data import THUMB_HEIGHT, THUMB_WIDTH, Moments
 from export.networks.sparse_hash import SparseHashConfig, SparseHashNetwork
 
@@ -12,7 +12,9 @@ def moments(count: int = 40) -> Moments:
     rng = np.random.default_rng(1)
     coarse = rng.integers(0, 256, (count, THUMB_HEIGHT // 16, THUMB_WIDTH // 16), dtype=np.uint8)
     thumbs = np.repeat(np.repeat(coarse, 16, 1), 16, 2)
-    return Moments(thumbs, np.arange(count) // 4, (np.arange(count) % 4).astype(np.float64), tuple(f"{i}.mp4" for i in range(10)))
+    return Moments(
+        thumbs, np.arange(count) // 4, (np.arange(count) % 4).astype(np.float64), tuple(f"{i}.mp4" for i in range(10))
+    )
 
 
 def test_margins_are_the_log_odds_that_the_bit_survives() -> None:
@@ -40,13 +42,6 @@ def test_code_quality_counts_flips_and_hits() -> None:
     assert quality["bit_entropy_mean"] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_chance_codes_are_a_sample_of_the_codes() -> None:
-    v = np.random.default_rng(2).normal(0, 1, (100, 32)).astype(np.float32)
-    words = chance_codes(v, seed=3)
-    assert sorted(int(word, 16) for word in words) == sorted(pack(v).tolist())
-    assert chance_codes(v, seed=3) == words
-
-
 def test_net_inputs_without_a_camera_are_nearly_alike() -> None:
     network = SparseHashNetwork(SparseHashConfig(side=16, channels=(4, 4, 4, 8), features=16))
     hard, none = (net_inputs(network, moments(), strength, seed=1) for strength in (1.0, 0.0))
@@ -65,13 +60,12 @@ def test_phash_bits_compare_with_the_median() -> None:
 
 
 def test_phash_survives_brightness_and_knows_its_pictures() -> None:
-    encoder, codes = calibrated_phash(moments(), strength=0.5)
-    assert codes.shape == (40,)
+    encoder = calibrated_phash(moments(), strength=0.5)
     images = np.repeat(moments().thumbs[:5, :, :, None], 3, axis=3)
     corners = np.array([[0, 0], [THUMB_WIDTH, 0], [THUMB_WIDTH, THUMB_HEIGHT], [0, THUMB_HEIGHT]], np.float32)
     seen, margins = encoder.encode_batch(images, np.stack([corners] * 5))
     darker, _ = encoder.encode_batch((images * 0.8).astype(np.uint8), np.stack([corners] * 5))
-    assert np.bitwise_count(seen ^ codes[:5]).max() <= 2  # another supersampling
+    assert len(set(seen.tolist())) == 5
     assert np.bitwise_count(seen ^ darker).max() <= 2
     assert margins.shape == (5, 32)
     assert (margins >= 0).all()

@@ -3,11 +3,10 @@ import pytest
 
 from pipeline.bundles import shipped_bundle
 from pipeline.codes import FrameCodes
-from pipeline.evidence import ChanceModel
 from pipeline.matching import DecisionRule, Match, Matcher, matcher_of
 from pipeline.motion import BLOCKS, TICK_SECONDS, Motion
 from pipeline.tracks import Track
-from tests.memory_reference import MemoryReference, film_codes, query_codes
+from tests.memory_reference import MemoryReference, film_codes, plain_evidence, query_codes
 
 FILMS = {1: 60.0, 2: 45.0, 3: 90.0}
 
@@ -21,8 +20,7 @@ def reference() -> MemoryReference:
 
 
 def matcher(reference: MemoryReference) -> Matcher:
-    background = np.random.default_rng(99).integers(0, 1 << 32, 500, dtype=np.uint32)
-    return Matcher(reference, ChanceModel(background), DecisionRule(1.0, 0.0, 0.97))
+    return Matcher(reference, plain_evidence(), DecisionRule(1.0, 0.0, 0.97))
 
 
 def found(match: Match | None) -> Match:
@@ -120,6 +118,5 @@ def test_a_still_scene_with_other_motion_is_not_placed(reference: MemoryReferenc
 
 def test_shipped_bundle_gives_a_matcher(reference: MemoryReference) -> None:
     built = matcher_of(reference, shipped_bundle("encoder"))
-    assert len(built.chance.background) == 2048
     assert 0.5 < built.rule.accept < 1
     assert built.rule.confidence(100.0) > built.rule.accept > built.rule.confidence(-5.0)

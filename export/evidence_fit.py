@@ -1,0 +1,113 @@
+"""Measures of an encoder what `pipeline.evidence` needs: how the camera changes soft codes, and what chance looks like.
+
+It is measured through the encoder as it runs, picture in and code out, so that it holds for any bundle.
+"""
+
+# P pairs, B bits, K scales
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from export.camera import Camera
+from export.data import Moments
+from pipeline.codes import CodeArray, MarginArray
+from pipeline.encoder import FrameEncoder
+from pipeline.soft import LevelArray, SoftArray, levels_of, pack_soft, soft_of_levels, soft_of_margins
+
+STRENGTHS = (0.2, 0.4, 0.7, 1.0)  # of the camera: from a plain copy to a hard recording
+PICTURE_SIDE = 128  # pixels of a photographed picture, twice the network's
+SCALES = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0])  # sizes of the error's variance
+BACKGROUND = 2048  # soft codes in the card
+ROUNDS = 30  # of expectation and maximisation; the shares move by less than 0.001 after 20
+BATCH = 64
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def measure_evidence(encoder: FrameEncoder, unseen: Moments, world: Moments, seed: int) -> dict[str, Any]:
+    """The card's section "evidence".
+
+    unseen: moments of films that training never saw, for the errors. world: of many films, for the background.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    codes, margins = encode_pictures(encoder, _pictures(unseen))
+    clean = soft_of_levels(codes, levels_of(margins))
+    shown = [
+        soft_of_margins(*encode_pictures(encoder, _photographs(unseen, strength, generator))) for strength in STRENGTHS
+    ]
+    gain, whitening, shares = fit_errors(np.concatenate([clean] * len(STRENGTHS)), np.concatenate(shown))
+    background, levels = _background(encoder, world, seed)
+    return {
+        "gain": gain.round(4).tolist(),
+        "whitening": whitening.round(4).tolist(),
+        "scales": SCALES.tolist(),
+        "shares": shares.round(4).tolist(),
+        "background": base64.b64encode(pack_soft(background, levels)).decode(),
+    }
+
+
+def fit_errors(clean: SoftArray, shown: SoftArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Gain (B,), whitening (B, B) and shares (K,) of `pipeline.evidence.EvidenceModel`, from pairs (P, B).
+
+    The error is normal with one covariance and a size of its own in every pair, one of `SCALES`: expectation and
+    maximisation for a scale mixture of normals (Andrews and Mallows, 1974; McLachlan and Krishnan, 1997, section 2.6).
+    """
+    y, x = clean.astype(np.float64), shown.astype(np.float64)
+    gain = (x * y).sum(axis=0) / (y**2).sum(axis=0)
+    error = x - gain * y
+    bits = error.shape[1]
+    covariance = np.cov(error.T) + 1e-3 * np.eye(bits)
+    shares = np.full(len(SCALES), 1 / len(SCALES))
+    for _ in range(ROUNDS):
+        whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+        squared = ((error @ whitening) ** 2).sum(axis=1)  # (P,)
+        log = np.log(shares) - 0.5 * bits * np.log(SCALES) - 0.5 * squared[:, None] / SCALES  # (P, K)
+        belongs = np.exp(log - np.logaddexp.reduce(log, axis=1)[:, None])
+        shares = belongs.mean(axis=0) + 1e-6
+        shares /= shares.sum()
+        weights = (belongs / SCALES).sum(axis=1)
+        covariance = (error * weights[:, None]).T @ error / len(error) + 1e-3 * np.eye(bits)
+    return gain, np.linalg.cholesky(np.linalg.inv(covariance)), shares
+
+
+def encode_pictures(encoder: FrameEncoder, pictures: Iterator[npt.NDArray[np.uint8]]) -> tuple[CodeArray, MarginArray]:
+    """Codes and margins of batches of grey pictures, uint8 (N, H, W), each a whole screen."""
+    codes, margins = [], []
+    for batch in pictures:
+        height, width = batch.shape[1:]
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        for start in range(0, len(batch), BATCH):
+            part = np.repeat(batch[start : start + BATCH, :, :, None], 3, axis=3)
+            coded = encoder.encode_batch(part, np.repeat(corners[None], len(part), axis=0))
+            codes.append(coded[0])
+            margins.append(coded[1])
+    return np.concatenate(codes), np.concatenate(margins)
+
+
+def _pictures(moments: Moments) -> Iterator[npt.NDArray[np.uint8]]:
+    for start in range(0, len(moments), BATCH):
+        yield moments.thumbs[start : start + BATCH]
+
+
+def _photographs(moments: Moments, strength: float, generator: torch.Generator) -> Iterator[npt.NDArray[np.uint8]]:
+    camera = Camera(PICTURE_SIDE, strength)
+    for batch in _pictures(moments):
+        pictures = torch.from_numpy(batch).float().unsqueeze(1) / 255
+        with torch.no_grad():
+            shown = camera.photograph(pictures, generator)
+        yield (shown[:, 0] * 255).round().to(torch.uint8).numpy()
+
+
+def _background(encoder: FrameEncoder, world: Moments, seed: int) -> tuple[CodeArray, LevelArray]:
+    """Soft codes of moments that are drawn evenly from the films and photographs."""
+    rng = np.random.default_rng(seed)
+    films, count = np.unique(world.film, return_counts=True)
+    chance = np.repeat(1 / count, count)[np.argsort(np.argsort(world.film, kind="stable"), kind="stable")]
+    chosen = rng.choice(len(world), min(BACKGROUND, len(world)), replace=False, p=chance / len(films))
+    codes, margins = encode_pictures(encoder, _pictures(world.take(np.sort(chosen))))
+    return codes, levels_of(margins)
