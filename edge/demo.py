@@ -179,7 +179,7 @@ def _decide(filming: Filming, guess: Match | None, matcher: Matcher, now: float)
         return
     if filming.answer is None:
         filming.seen_seconds = now
-    if filming.answer is None or guess.log_odds >= filming.answer.log_odds:
+    if filming.answer is None or guess.odds.both >= filming.answer.odds.both:
         filming.answer = guess
 
 

@@ -65,8 +65,9 @@ def export(
         Path | None, typer.Option(help="Folder of photographs, a part of what chance looks like.")
     ] = None,
     decision: Annotated[
-        str, typer.Option(metavar="SLOPE,INTERCEPT,ACCEPT", help="Decision rule, as vnome evaluate fits it.")
-    ] = "1,0,0.97",
+        str,
+        typer.Option(metavar="A,B,C,D,ACCEPT", help="Slopes and intercepts, as vnome evaluate fits them."),
+    ] = "1,0,1,0,0.97",
     json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> int:
     """Export a trained encoder to an ONNX bundle with its card, and check it against torch.
@@ -157,12 +158,13 @@ def evaluate(
     return EXIT_DONE
 
 
-def _decision(text: str) -> dict[str, float]:
+def _decision(text: str) -> dict[str, Any]:
     try:
-        slope, intercept, accept = (float(part) for part in text.split(","))
+        *film, moment_slope, moment_intercept, accept = (float(part) for part in text.split(","))
+        _, _ = film
     except ValueError:
-        raise InputError(f"--decision {text!r} is not SLOPE,INTERCEPT,ACCEPT; for example 1,0,0.97") from None
-    return {"slope": slope, "intercept": intercept, "accept": accept}
+        raise InputError(f"--decision {text!r} is not five numbers; for example 1,0,1,0,0.97") from None
+    return {"film": film, "moment": [moment_slope, moment_intercept], "accept": accept}
 
 
 def _need_torch() -> None:

@@ -24,7 +24,7 @@ from pipeline.errors import InputError
 from pipeline.evidence import EvidenceModel
 from pipeline.indexing import code_film, fingerprint
 from pipeline.library import Library, VideoFields
-from pipeline.matching import DecisionRule, Matcher
+from pipeline.matching import DecisionRule, Matcher, Odds
 from pipeline.media import probe, read_frames
 from pipeline.query import QUERY_FPS
 from pipeline.reference import CatalogueReference
@@ -33,6 +33,7 @@ from pipeline.store import open_store
 
 RIGHT_WITHIN_SECONDS = 1.0
 UNKNOWN = "films that are not indexed"
+NO_ODDS = Odds(-20.0, 0.0)  # of a clip for which nothing got a vote
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Coder:
 
     def matcher(self) -> Matcher:
         """A matcher that always answers, so that one run serves every bound; the rule is applied afterwards."""
-        always = DecisionRule(self.rule.slope, self.rule.intercept, accept=0.0)
+        always = DecisionRule(self.rule.film, self.rule.moment, accept=0.0)
         return Matcher(CatalogueReference(self.library), self.evidence, always)
 
 
@@ -75,7 +76,7 @@ class Outcome:
     known: bool
     answered: str | None
     error_seconds: float | None
-    log_odds: float
+    odds: Odds
     confidence: float
     accepted: bool
     wall_seconds: float
@@ -124,7 +125,7 @@ def table(result: dict[str, Any]) -> str:
         lines.append(
             f"{name}: wrong overall {overall['wrong']:.2%}; median {overall['median_wall_seconds']:.2f} s a clip; "
             f"indexed at {result['indexing_times_real_time'][name]:.1f} times real time; fitted decision "
-            f"{overall['decision']['slope']:.3f},{overall['decision']['intercept']:.3f}"
+            + ",".join(f"{number:.3f}" for part in overall["decision"].values() for number in part)
         )
     return "\n".join(lines)
 
@@ -223,7 +224,7 @@ def _identify(job: _Job, coders: list[Coder], clip: Path) -> Iterator[Outcome]:
             known=job.known,
             answered=record.id if record else None,
             error_seconds=match.at_seconds - true_start if match else None,
-            log_odds=match.log_odds if match else -20.0,
+            odds=match.odds if match else NO_ODDS,
             confidence=match.confidence if match else 0.0,
             accepted=match is not None and match.confidence >= coder.rule.accept,
             wall_seconds=wall,
@@ -242,14 +243,21 @@ def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
             "right_before_the_bound": sum(row.known and row.right for row in rows) / len(rows),
         }
     wrong = sum(row.accepted and not (row.known and row.right) for row in outcomes) / len(outcomes)
-    slope, intercept = _fit(
-        np.array([row.log_odds for row in outcomes]), np.array([row.known and row.right for row in outcomes])
-    )
     return {
         "edits": edits,
         "wrong": wrong,
         "median_wall_seconds": float(np.median([row.wall_seconds for row in outcomes])),
-        "decision": {"slope": slope, "intercept": intercept},
+        "decision": _fit_decision(outcomes),
+    }
+
+
+def _fit_decision(outcomes: list[Outcome]) -> dict[str, list[float]]:
+    """Calibrations of the odds: of the film over all clips, of the moment over those whose film is right."""
+    right_film = np.array([row.known and row.answered == row.film for row in outcomes])
+    right = np.array([row.known and row.right for row in outcomes])
+    return {
+        "film": list(_fit(np.array([row.odds.film for row in outcomes]), right_film)),
+        "moment": list(_fit(np.array([row.odds.moment for row in outcomes])[right_film], right[right_film])),
     }
 
 

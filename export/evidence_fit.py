@@ -24,6 +24,7 @@ PICTURE_SIDE = 128  # pixels of a photographed picture, twice the network's
 SCALES = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0])  # sizes of the error's variance
 BACKGROUND = 2048  # soft codes in the card
 ROUNDS = 30  # of expectation and maximisation; the shares move by less than 0.001 after 20
+LEAST_CROP = 0.25  # of a picture's sides
 BATCH = 64
 
 FloatArray = npt.NDArray[np.float64]
@@ -75,17 +76,23 @@ def fit_errors(clean: SoftArray, shown: SoftArray) -> tuple[FloatArray, FloatArr
     return gain, np.linalg.cholesky(np.linalg.inv(covariance)), shares
 
 
-def encode_pictures(encoder: FrameEncoder, pictures: Iterator[npt.NDArray[np.uint8]]) -> tuple[CodeArray, MarginArray]:
-    """Codes and margins of batches of grey pictures, uint8 (N, H, W), each a whole screen."""
+def encode_pictures(
+    encoder: FrameEncoder, pictures: Iterator[npt.NDArray[np.uint8]], crop: np.random.Generator | None = None
+) -> tuple[CodeArray, MarginArray]:
+    """Codes and margins of batches of grey pictures, uint8 (N, H, W).
+
+    Each is a whole screen, or with `crop` a random part of one, a quarter of its sides at least.
+    """
     codes, margins = [], []
     for batch in pictures:
-        height, width = batch.shape[1:]
-        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        for start in range(0, len(batch), BATCH):
-            part = np.repeat(batch[start : start + BATCH, :, :, None], 3, axis=3)
-            coded = encoder.encode_batch(part, np.repeat(corners[None], len(part), axis=0))
-            codes.append(coded[0])
-            margins.append(coded[1])
+        corners = np.repeat(np.array([[[0, 0], [1, 0], [1, 1], [0, 1]]], np.float32), len(batch), axis=0)
+        if crop is not None:
+            size = crop.uniform(LEAST_CROP, 1, (len(batch), 1, 2))
+            corners = (crop.uniform(0, 1, size.shape) * (1 - size) + corners * size).astype(np.float32)
+        corners *= np.array(batch.shape[:0:-1], np.float32)
+        coded = encoder.encode_batch(np.repeat(batch[:, :, :, None], 3, axis=3), corners)
+        codes.append(coded[0])
+        margins.append(coded[1])
     return np.concatenate(codes), np.concatenate(margins)
 
 
@@ -104,10 +111,15 @@ def _photographs(moments: Moments, strength: float, generator: torch.Generator) 
 
 
 def _background(encoder: FrameEncoder, world: Moments, seed: int) -> tuple[CodeArray, LevelArray]:
-    """Soft codes of moments that are drawn evenly from the films and photographs."""
+    """Soft codes of moments that are drawn evenly from the films and photographs.
+
+    Half of them are parts of pictures: a query is also coded where a screen may be, and mostly none is.
+    """
     rng = np.random.default_rng(seed)
     films, count = np.unique(world.film, return_counts=True)
     chance = np.repeat(1 / count, count)[np.argsort(np.argsort(world.film, kind="stable"), kind="stable")]
     chosen = rng.choice(len(world), min(BACKGROUND, len(world)), replace=False, p=chance / len(films))
-    codes, margins = encode_pictures(encoder, _pictures(world.take(np.sort(chosen))))
+    whole, part = (world.take(np.sort(half)) for half in np.array_split(chosen, 2))
+    coded = encode_pictures(encoder, _pictures(whole)), encode_pictures(encoder, _pictures(part), crop=rng)
+    codes, margins = (np.concatenate(halves) for halves in zip(*coded, strict=True))
     return codes, levels_of(margins)

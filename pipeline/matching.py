@@ -26,6 +26,7 @@ from pipeline.voting import BIN_SECONDS, count_votes, probes_of
 PROBES_A_FRAME = 16
 CANDIDATES = 24  # places verified for each view of the query
 SAME_MOMENT_SECONDS = 1.0  # hypotheses closer than this are one answer
+SURE_ODDS = 50.0  # log odds of a moment without rivals
 SURE_NATS = 12.0  # with odds as long as these, the moment needs no second look
 
 
@@ -34,15 +35,15 @@ class Match:
     """An accepted answer.
 
     number: of the video. at_seconds: the film's moment at the query's time 0. speed: film seconds a query second.
-    confidence: probability that video and moment (within a second) are right. log_odds: the same before
-    calibration, in nats. view: which of the query's views matched. first_frame, last_frame: in the query.
+    confidence: probability that video and moment (within a second) are right. odds: what it follows from.
+    view: which of the query's views matched.
     """
 
     number: int
     at_seconds: float
     speed: float
     confidence: float
-    log_odds: float
+    odds: "Odds"
     view: int
 
     def film_seconds(self, query_seconds: float) -> float:
@@ -67,11 +68,39 @@ class Reference(Protocol):
 
 
 @dataclass(frozen=True)
-class DecisionRule:
-    """Calibrated decision: confidence = 1 / (1 + exp(-(slope * log_odds + intercept))), accepted from `accept` on."""
+class Odds:
+    """Log odds of an answer, in nats, before calibration.
+
+    film: of the video, against all others and "unknown". moment: of the moment, against all others of the video.
+    """
+
+    film: float
+    moment: float
+
+    @property
+    def both(self) -> float:
+        """Log odds that the video and the moment are right."""
+        return -float(np.logaddexp(-self.film, -self.moment))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Probability that an answer with such odds is right: 1 / (1 + exp(-(slope * log_odds + intercept)))."""
 
     slope: float
     intercept: float
+
+    def probability(self, log_odds: float) -> float:
+        """For log odds in nats."""
+        return float(1 / (1 + np.exp(-np.clip(self.slope * log_odds + self.intercept, -50, 50))))
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """Calibrated decision: both the video and the moment must be right; accepted from confidence `accept` on."""
+
+    film: Calibration
+    moment: Calibration
     accept: float
 
     @staticmethod
@@ -79,13 +108,14 @@ class DecisionRule:
         """The rule measured for this encoder, from its card. Raises BundleError when it is missing."""
         part = bundle.section("decision")
         try:
-            return DecisionRule(float(part["slope"]), float(part["intercept"]), float(part["accept"]))
+            film, moment = (Calibration(*(float(number) for number in part[name])) for name in ("film", "moment"))
+            return DecisionRule(film, moment, float(part["accept"]))
         except (KeyError, TypeError, ValueError):
             raise BundleError(f"bundle {bundle.folder}: the card's decision rule is unusable; export again") from None
 
-    def confidence(self, log_odds: float) -> float:
+    def confidence(self, odds: Odds) -> float:
         """Probability that an answer with these odds is right."""
-        return float(1 / (1 + np.exp(-np.clip(self.slope * log_odds + self.intercept, -50, 50))))
+        return self.film.probability(odds.film) * self.moment.probability(odds.moment)
 
 
 class Matcher:
@@ -117,17 +147,18 @@ class Matcher:
             return None
         hypotheses = Hypotheses.concatenate(parts)
         null = float(np.log(max(postings, 2) * len(queries)))  # the score that "all is chance" has to be beaten by
-        best, log_odds = _weigh_rivals(hypotheses, null)
+        best, odds = _weigh_rivals(hypotheses, null)
         view, number = int(hypotheses.view[best]), int(hypotheses.number[best])
-        if log_odds < SURE_NATS and queries[view].codes.lights is not None:
+        if odds.both < SURE_NATS and queries[view].codes.lights is not None:
             moments = self._choose_moment(view, number, queries[view])
-            if moments is not None:
-                hypotheses = Hypotheses.concatenate([hypotheses.where(hypotheses.number != number), moments])
-                best, log_odds = _weigh_rivals(hypotheses, null)
+            if moments is not None:  # motion chooses among the moments of a film, it does not speak for the film
+                hypotheses = moments
+                best, chosen = _weigh_rivals(hypotheses, null)
+                odds = Odds(odds.film, chosen.moment)
         speed = float(hypotheses.speed[best])
         at_zero = float(hypotheses.middle_seconds[best]) - speed * middle
-        confidence = self.rule.confidence(log_odds)
-        return Match(int(hypotheses.number[best]), at_zero, speed, confidence, log_odds, int(hypotheses.view[best]))
+        confidence = self.rule.confidence(odds)
+        return Match(int(hypotheses.number[best]), at_zero, speed, confidence, odds, int(hypotheses.view[best]))
 
     def _weigh(self, codes: FrameCodes, middle: float) -> WeighedQuery:
         soft = soft_of_margins(codes.codes, codes.margins)
@@ -156,8 +187,8 @@ class Matcher:
         return Hypotheses.grid(view, number, ticks, scores)
 
 
-def _weigh_rivals(all_: Hypotheses, null: float) -> tuple[int, float]:
-    """The best hypothesis, and its log odds against "all is chance" and every other moment of every video.
+def _weigh_rivals(all_: Hypotheses, null: float) -> tuple[int, Odds]:
+    """The best hypothesis, and its odds against "all is chance" and every other moment of every video.
 
     A rival moment counts once, with its best score: its neighbours and speeds are the same explanation.
     """
@@ -169,7 +200,11 @@ def _weigh_rivals(all_: Hypotheses, null: float) -> tuple[int, float]:
     number, moment, score = rivals.number[order], moment[order], rivals.score[order]
     starts = np.flatnonzero(np.concatenate([[True], (number[1:] != number[:-1]) | (moment[1:] != moment[:-1])]))
     scores = np.maximum.reduceat(score, starts) if len(score) else np.empty(0)
-    return best, float(all_.score[best] - np.logaddexp.reduce(np.append(scores, null)))
+    same_film = number[starts] == all_.number[best] if len(score) else np.empty(0, np.bool_)
+    top = float(all_.score[best])
+    film = top - float(np.logaddexp.reduce(np.append(scores[~same_film], null)))
+    others = float(np.logaddexp.reduce(np.append(scores[same_film], top - SURE_ODDS)))
+    return best, Odds(film, top - others)
 
 
 def matcher_of(reference: Reference, bundle: Bundle) -> Matcher:

@@ -63,7 +63,7 @@ def identify_clip(frames: Iterable[Frame], encoder: FrameEncoder, matcher: Match
         best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
         if best:
             query.follow_only(best.view)
-            if seen >= ENOUGH_SECONDS or (best.log_odds >= SURE_NATS and seen >= SURE_SECONDS):
+            if seen >= ENOUGH_SECONDS or (best.odds.both >= SURE_NATS and seen >= SURE_SECONDS):
                 break
     if query.frames and (seen > decided_at or seen == 0.0):
         best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
@@ -72,7 +72,7 @@ def identify_clip(frames: Iterable[Frame], encoder: FrameEncoder, matcher: Match
 
 def _better(best: Match | None, new: Match | None, first_seen: float, now: float) -> tuple[Match | None, float]:
     """The answer with the longer odds, and when it first held."""
-    if new is None or (best is not None and new.log_odds <= best.log_odds):
+    if new is None or (best is not None and new.odds.both <= best.odds.both):
         return best, first_seen
     if best is not None and _same_place(best, new, now):
         return new, first_seen

@@ -34,10 +34,12 @@ def test_train_then_export_gives_a_bundle(vnome: Vnome, films: Path, tmp_path: P
     trained = vnome("train", "--films", films, "--out", tmp_path / "run", "--steps", "2")
     assert trained.code == EXIT_DONE
     assert "step 2/2" in trained.out
-    ran = vnome("export", tmp_path / "run", "--films", films, "--out", tmp_path / "bundle", "--decision", "0.5,-1,0.9")
+    ran = vnome(
+        "export", tmp_path / "run", "--films", films, "--out", tmp_path / "bundle", "--decision", "0.5,-1,1,0,0.9"
+    )
     assert ran.code == EXIT_DONE, ran.err
     bundle = load_bundle(tmp_path / "bundle", ENCODER)
-    assert bundle.card["decision"] == {"slope": 0.5, "intercept": -1.0, "accept": 0.9}
+    assert bundle.card["decision"] == {"film": [0.5, -1.0], "moment": [1.0, 0.0], "accept": 0.9}
     assert bundle.card["training"]["config"]["steps"] == 2
     assert bundle.card["quality"]["on"].startswith("1 films that training never saw")
     assert bundle.card["bytes"] < 3 << 20

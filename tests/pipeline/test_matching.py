@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.bundles import shipped_bundle
 from pipeline.codes import FrameCodes
-from pipeline.matching import DecisionRule, Match, Matcher, matcher_of
+from pipeline.matching import Calibration, DecisionRule, Match, Matcher, Odds, matcher_of
 from pipeline.motion import BLOCKS, TICK_SECONDS, Motion
 from pipeline.tracks import Track
 from tests.memory_reference import MemoryReference, film_codes, plain_evidence, query_codes
@@ -20,7 +20,7 @@ def reference() -> MemoryReference:
 
 
 def matcher(reference: MemoryReference) -> Matcher:
-    return Matcher(reference, plain_evidence(), DecisionRule(1.0, 0.0, 0.97))
+    return Matcher(reference, plain_evidence(), DecisionRule(Calibration(1.0, 0.0), Calibration(1.0, 0.0), 0.97))
 
 
 def found(match: Match | None) -> Match:
@@ -48,7 +48,7 @@ def test_match_finds_another_playback_speed(reference: MemoryReference, speed: f
 
 
 def test_film_seconds_follows_the_speed() -> None:
-    match = Match(number=1, at_seconds=10.0, speed=1.04, confidence=1.0, log_odds=50.0, view=0)
+    match = Match(number=1, at_seconds=10.0, speed=1.04, confidence=1.0, odds=Odds(50.0, 50.0), view=0)
     assert match.film_seconds(5.0) == pytest.approx(15.2)  # 10 + 5 * 1.04
 
 
@@ -75,7 +75,7 @@ def test_the_view_that_matches_is_named_and_empty_views_are_skipped(reference: M
 def test_a_scene_that_stands_twice_in_the_catalogue_is_not_guessed(reference: MemoryReference) -> None:
     reference.add(4, film_codes(3, 90.0))  # the same film again
     guess = found(matcher(reference).best_guess([query_codes(film_codes(3, 90.0), 30.0, 5.0)]))
-    assert guess.log_odds == pytest.approx(0, abs=0.1)  # even odds between the two
+    assert guess.odds.film == pytest.approx(0, abs=0.1)  # even odds between the two
     assert matcher(reference).match([query_codes(film_codes(3, 90.0), 30.0, 5.0)]) is None
 
 
@@ -119,4 +119,6 @@ def test_a_still_scene_with_other_motion_is_not_placed(reference: MemoryReferenc
 def test_shipped_bundle_gives_a_matcher(reference: MemoryReference) -> None:
     built = matcher_of(reference, shipped_bundle("encoder"))
     assert 0.5 < built.rule.accept < 1
-    assert built.rule.confidence(100.0) > built.rule.accept > built.rule.confidence(-5.0)
+    sure, unsure = Odds(100.0, 100.0), -5.0
+    assert built.rule.confidence(sure) > built.rule.accept
+    assert built.rule.accept > max(built.rule.confidence(odds) for odds in (Odds(unsure, 100.0), Odds(100.0, unsure)))
