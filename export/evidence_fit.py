@@ -24,6 +24,7 @@ PICTURE_SIDE = 128  # pixels of a photographed picture, twice the network's
 SCALES = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0])  # sizes of the error's variance
 BACKGROUND = 2048  # soft codes in the card
 ROUNDS = 30  # of expectation and maximisation; the shares move by less than 0.001 after 20
+FADE_LIGHT = 0.01  # what is left of the light at the end of a fade
 LEAST_CROP = 0.25  # of a picture's sides
 BATCH = 64
 
@@ -113,13 +114,25 @@ def _photographs(moments: Moments, strength: float, generator: torch.Generator) 
 def _background(encoder: FrameEncoder, world: Moments, seed: int) -> tuple[CodeArray, LevelArray]:
     """Soft codes of moments that are drawn evenly from the films and photographs.
 
-    Half of them are parts of pictures: a query is also coded where a screen may be, and mostly none is.
+    A third are parts of pictures: a query is also coded where a screen may be, and mostly none is. A third are whole
+    pictures in a fade to black: films are full of them, short clips are not, and one dark scene looks like another.
     """
     rng = np.random.default_rng(seed)
     films, count = np.unique(world.film, return_counts=True)
     chance = np.repeat(1 / count, count)[np.argsort(np.argsort(world.film, kind="stable"), kind="stable")]
     chosen = rng.choice(len(world), min(BACKGROUND, len(world)), replace=False, p=chance / len(films))
-    whole, part = (world.take(np.sort(half)) for half in np.array_split(chosen, 2))
-    coded = encode_pictures(encoder, _pictures(whole)), encode_pictures(encoder, _pictures(part), crop=rng)
-    codes, margins = (np.concatenate(halves) for halves in zip(*coded, strict=True))
+    whole, part, faded = (world.take(np.sort(third)) for third in np.array_split(chosen, 3))
+    coded = (
+        encode_pictures(encoder, _pictures(whole)),
+        encode_pictures(encoder, _pictures(part), crop=rng),
+        encode_pictures(encoder, _fades(faded, rng)),
+    )
+    codes, margins = (np.concatenate(thirds) for thirds in zip(*coded, strict=True))
     return codes, levels_of(margins)
+
+
+def _fades(moments: Moments, rng: np.random.Generator) -> Iterator[npt.NDArray[np.uint8]]:
+    """Pictures darkened to a few grey levels, as the end of a fade leaves them."""
+    for batch in _pictures(moments):
+        light = FADE_LIGHT ** rng.uniform(0, 1, (len(batch), 1, 1))  # from 1 down, every halving as often
+        yield (batch * light).astype(np.uint8)
