@@ -13,14 +13,16 @@ from pipeline.encoder import BATCH_FRAMES, Corners, FrameEncoder, batches_of_one
 from pipeline.errors import MediaError
 from pipeline.frames import Frame
 from pipeline.letterbox import ActiveArea
-from pipeline.media import probe, read_frames
+from pipeline.media import probe, read_frames, read_key_frames
 from pipeline.motion import Motion, block_lights
 from pipeline.prefetch import read_ahead
 from pipeline.tracks import Track
 
 INDEX_FPS = 12.5  # every other frame of a 25 fps film: dense enough that a query's phase does not matter
 BAR_SAMPLES = 16  # moments of the film at which black bars are looked for
-READ_AHEAD_FRAMES = 24  # decoded while others are coded: 17 MB at 640x360
+SHORT_SECONDS = 20.0  # a film as short as this may have a single key frame
+INDEX_MAX_SIDE = 320  # pixels, five times the network's side: against 640 it changes one bit in 400
+READ_AHEAD_FRAMES = 24  # decoded while others are coded: 4 MB
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]
     inside = film_area(path)
     parts: list[FrameCodes] = []
     lights: list[npt.NDArray[np.float32]] = []
-    frames = read_ahead(read_frames(path, max_fps=INDEX_FPS), READ_AHEAD_FRAMES)
+    frames = read_ahead(read_frames(path, max_fps=INDEX_FPS, max_side=INDEX_MAX_SIDE), READ_AHEAD_FRAMES)
     for batch in batches_of_one_size(frames, BATCH_FRAMES):
         corners = [inside if inside is not None else whole_picture(frame.image) for frame in batch]
         parts.append(encoder.encode_views(batch, [corners])[0])
@@ -78,8 +80,9 @@ def fingerprint(path: Path) -> str:
 
 
 def _samples(path: Path) -> Iterator[Frame]:
+    """Pictures spread over a film: key frames of a long one, which cost little, and a short one is read whole."""
     duration = probe(path).duration_seconds or 0.0
-    for moment in np.linspace(0, duration, BAR_SAMPLES, endpoint=False):
-        frames = read_frames(path, start_seconds=float(moment))
-        yield from (frame for frame, _ in zip(frames, range(1), strict=False))
-        frames.close()  # type: ignore[attr-defined]
+    if duration > SHORT_SECONDS:
+        yield from read_key_frames(path, BAR_SAMPLES, max_side=INDEX_MAX_SIDE)
+    else:
+        yield from read_frames(path, max_fps=BAR_SAMPLES / max(duration, 1.0), max_side=INDEX_MAX_SIDE)

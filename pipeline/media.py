@@ -7,7 +7,7 @@ nothing reconnects: a network source or camera that fails ends in a `MediaError`
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -110,6 +110,33 @@ def read_frames(
     with closing(_moments(place, max_fps, start_seconds, end_seconds)) as moments:
         for seconds, picture in moments:
             yield Frame(scaler.to_rgb(picture), seconds)
+
+
+def read_key_frames(source: str | Path, count: int, *, max_side: int | None = MAX_SIDE) -> Iterator[Frame]:
+    """Yields up to `count` key frames spread evenly over a film, in order; each once, and none that is damaged.
+
+    The source must declare its duration, else only its first key frames are given. Nothing between key frames is
+    decoded, so that a long film costs no more than a short one. Images and errors are as in `read_frames`.
+    """
+    place = locate(source)
+    scaler = _Scaler(place.label, max_side)
+    with open_source(place) as container:
+        stream = video_stream(container, place)
+        stream.codec_context.skip_frame = "NONKEY"
+        duration = _declared_duration(container, stream) or 0.0
+        start = float((stream.start_time or 0) * (stream.time_base or 1))
+        last: float | None = None
+        for moment in np.linspace(0, duration, count, endpoint=False):
+            with suppress(FFmpegError):  # a container that cannot seek gives its key frames one after the other
+                container.seek(round((start + float(moment)) / (stream.time_base or 1)), stream=stream)
+            picture = next(_decode(container, stream, place), None)
+            if picture is None:
+                continue
+            stamp = _stamp(picture)
+            seconds = 0.0 if stamp is None else max(stamp - start, 0.0)
+            if last is None or seconds > last:
+                last = seconds
+                yield Frame(scaler.to_rgb(picture), seconds)
 
 
 def read_frames_at_pace(
