@@ -127,8 +127,9 @@ def read_key_frames(source: str | Path, count: int, *, max_side: int | None = MA
         start = float((stream.start_time or 0) * (stream.time_base or 1))
         last: float | None = None
         for moment in np.linspace(0, duration, count, endpoint=False):
-            with suppress(FFmpegError):  # a container that cannot seek gives its key frames one after the other
-                container.seek(round((start + float(moment)) / (stream.time_base or 1)), stream=stream)
+            if moment > 0:  # the container stands at its start
+                with suppress(FFmpegError):  # one that cannot seek gives its key frames one after the other
+                    container.seek(round((start + float(moment)) / (stream.time_base or 1)), stream=stream)
             picture = next(_decode(container, stream, place), None)
             if picture is None:
                 continue

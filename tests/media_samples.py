@@ -123,6 +123,15 @@ def damage(path: Path, first: float, last: float, seed: int = 0) -> None:
     path.write_bytes(data)
 
 
+def hollow_film(path: Path) -> Path:
+    """Writes an MP4 that opens and declares its length, and in which no picture can be decoded."""
+    data = bytearray(write_film(path, grey_ramp(20), range(0, 800, 40)).read_bytes())
+    first, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    data[first:end] = bytes(end - first)
+    path.write_bytes(data)
+    return path
+
+
 class RtspCamera:
     """An RTSP server for one client that sends H.264 over TCP (RFC 2326, 10.12; RFC 6184, single NAL units).
 
