@@ -16,6 +16,7 @@ from pipeline.frames import RgbImage
 WORK_WIDTH = 320  # pixels; edges of a screen survive this, those of its content mostly do not
 LEAST_AREA = 0.05  # of the picture; a smaller screen has too few pixels to code
 MOST_AREA = 0.92  # of the picture; a larger one is the picture itself, which is coded anyway
+LEAST_CONFIDENCE = 0.15  # an outline that hardly lies on edges is none
 SAME_SCREEN = 0.06  # of the picture's diagonal; corners closer than this are the same screen
 FOLLOW = 0.35  # share of a new sighting in the followed corners: hand shake is slower than corner noise
 FORGET_AFTER = 8  # frames without a sighting
@@ -71,7 +72,7 @@ class ScreenFinder:
         best: Sighting | None = None
         for quad in _quadrilaterals(grey):
             score = _side_contrast(gradient, quad) * (0.3 + 0.7 * self._liveliness(quad))
-            if best is None or score > best.confidence:
+            if score >= (LEAST_CONFIDENCE if best is None else best.confidence):
                 best = Sighting(quad, score)
         return best
 
