@@ -1,7 +1,7 @@
 """From a film to what the catalogue holds of it: its codes over time."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from pipeline.tracks import Track
 
 INDEX_FPS = 12.5  # every other frame of a 25 fps film: dense enough that a query's phase does not matter
 BAR_SAMPLES = 16  # moments of the film at which black bars are looked for
-SHORT_SECONDS = 20.0  # a film as short as this may have a single key frame
+SHORT_SECONDS = 20.0  # a film as short as this may have a single key frame; its pictures fit in 45 MB
 INDEX_MAX_SIDE = 320  # pixels, five times the network's side: against 640 it changes one bit in 400
 READ_AHEAD_FRAMES = 24  # decoded while others are coded: 4 MB
 
@@ -43,10 +43,9 @@ def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]
 
     report: called with the film's second reached. Raises MediaError when the film cannot be read.
     """
-    inside = film_area(path)
+    frames, inside = open_film(path)
     parts: list[FrameCodes] = []
     lights: list[npt.NDArray[np.float32]] = []
-    frames = read_ahead(read_frames(path, max_fps=INDEX_FPS, max_side=INDEX_MAX_SIDE), READ_AHEAD_FRAMES)
     for batch in batches_of_one_size(frames, BATCH_FRAMES):
         corners = [inside if inside is not None else whole_picture(frame.image) for frame in batch]
         parts.append(encoder.encode_views(batch, [corners])[0])
@@ -62,10 +61,22 @@ def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]
     return CodedFilm(track, motion, end, len(coded))
 
 
-def film_area(path: Path) -> Corners | None:
-    """Where a film's picture lies between black bars, from moments spread over it; None without bars."""
+def open_film(path: Path) -> tuple[Iterator[Frame], Corners | None]:
+    """The frames to code, and where the picture lies between black bars; None without bars.
+
+    The bars are looked for on key frames spread over a long film, which cost little; a short one is read whole.
+    """
+    frames = read_frames(path, max_fps=INDEX_FPS, max_side=INDEX_MAX_SIDE)
+    if (probe(path).duration_seconds or 0.0) > SHORT_SECONDS:
+        samples = read_key_frames(path, BAR_SAMPLES, max_side=INDEX_MAX_SIDE)
+        return read_ahead(frames, READ_AHEAD_FRAMES), _area(samples)
+    held = list(frames)
+    return iter(held), _area(held[:: len(held) // BAR_SAMPLES + 1])
+
+
+def _area(samples: Iterable[Frame]) -> Corners | None:
     area = ActiveArea()
-    for frame in _samples(path):
+    for frame in samples:
         area.add(frame.image)
     return area.corners()
 
@@ -77,12 +88,3 @@ def fingerprint(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise MediaError(f"{path}: {error.strerror or error}; check the path and its permissions") from None
-
-
-def _samples(path: Path) -> Iterator[Frame]:
-    """Pictures spread over a film: key frames of a long one, which cost little, and a short one is read whole."""
-    duration = probe(path).duration_seconds or 0.0
-    if duration > SHORT_SECONDS:
-        yield from read_key_frames(path, BAR_SAMPLES, max_side=INDEX_MAX_SIDE)
-    else:
-        yield from read_frames(path, max_fps=BAR_SAMPLES / max(duration, 1.0), max_side=INDEX_MAX_SIDE)

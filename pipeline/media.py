@@ -27,6 +27,7 @@ from pipeline.frames import Frame, RgbImage
 from pipeline.sources import Source, is_still, locate, open_source, read_failure, video_stream
 
 MAX_SIDE = 640  # pixels; the encoder looks at fewer
+SMALL_PIXELS = 960 * 540  # up to here one thread decodes as fast as two, which have to wait for each other
 DEFAULT_FRAME_SECONDS = 1 / 25  # where neither the frame nor the stream says how long a frame is shown
 ROUNDING_SECONDS = 1e-3  # Matroska and Flash round times to 1 ms; the thinning grid lies this much earlier
 EPSILON_SECONDS = 1e-6  # float noise of a timestamp; a frame this close before a bound counts as on it
@@ -202,8 +203,9 @@ def _moments_from(source: Source, start_seconds: float) -> Moments:
     """The decoded pictures from a key frame at or before the start, or from the first where seeking fails."""
     with open_source(source) as container:
         stream = video_stream(container, source)
-        # Frame threads hold back a picture each, which a live source cannot afford.
-        stream.thread_type = ThreadType.SLICE if source.live else ThreadType.AUTO
+        # Frame threads hold back a picture each, which a live source cannot afford, and slow small pictures down.
+        small = stream.codec_context.width * stream.codec_context.height <= SMALL_PIXELS
+        stream.thread_type = ThreadType.SLICE if source.live or small else ThreadType.AUTO
         pictures: Iterator[VideoFrame] = _decode(container, stream, source)
         first = next(pictures, None)
         if first is None:

@@ -21,7 +21,7 @@ from edge.demo import sample_films
 from export.edits import Edit, write_clip
 from pipeline.encoder import BATCH_FRAMES, batches_of_one_size, default_encoder, whole_picture
 from pipeline.frames import Frame, RgbImage
-from pipeline.indexing import INDEX_FPS, code_film
+from pipeline.indexing import INDEX_FPS, INDEX_MAX_SIDE, code_film
 from pipeline.media import read_frames
 
 REPEATS = 3
@@ -37,7 +37,7 @@ def main() -> None:
         write_clip(read_frames(film, start_seconds=2, end_seconds=7, max_side=None), Edit(_same), clip, 800_000)
         encoder = default_encoder()
         seconds = code_film(film, encoder, lambda _: None).duration_seconds
-        frames = list(read_frames(film, max_fps=INDEX_FPS, end_seconds=8))
+        frames = list(read_frames(film, max_fps=INDEX_FPS, end_seconds=8, max_side=INDEX_MAX_SIDE))
         rows = {
             "read and scale, alone": seconds / _best(lambda: _count(film)),
             "code, alone": frames[-1].pts_seconds / _best(lambda: _encode(frames)),
@@ -79,7 +79,7 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def _count(film: Path) -> int:
-    return sum(1 for _ in read_frames(film, max_fps=INDEX_FPS))
+    return sum(1 for _ in read_frames(film, max_fps=INDEX_FPS, max_side=INDEX_MAX_SIDE))
 
 
 def _encode(frames: list[Frame]) -> None:

@@ -7,7 +7,7 @@ from edge.demo import sample_films
 from pipeline.encoder import default_encoder
 from pipeline.errors import MediaError
 from pipeline.frames import RgbImage
-from pipeline.indexing import INDEX_FPS, SHORT_SECONDS, code_film, film_area, fingerprint
+from pipeline.indexing import INDEX_FPS, SHORT_SECONDS, code_film, fingerprint, open_film
 from pipeline.media import read_frames, read_key_frames
 from tests.media_samples import grey_ramp, hollow_film, shown_index, write_film, write_sound
 
@@ -29,8 +29,9 @@ def barred(count: int) -> list[RgbImage]:
 def test_black_bars_are_found_in_short_and_long_films(tmp_path: Path, seconds: float) -> None:
     count = int(seconds * 2)
     film = write_film(tmp_path / "film.mp4", barred(count), range(0, count * 500, 500), gop=10)
-    corners = film_area(film)
+    frames, corners = open_film(film)
     assert corners is not None
+    assert sum(1 for _ in frames) == count
     np.testing.assert_allclose(corners, [[0, BAR], [160, BAR], [160, 96 - BAR], [0, 96 - BAR]], atol=2)
 
 
@@ -43,7 +44,7 @@ def test_bars_are_set_aside_in_the_codes(tmp_path: Path) -> None:
     moments = np.arange(0.1, 5.9, 0.25)
     differing = np.bitwise_count(coded.codes_at(moments)[0] ^ plain.codes_at(moments)[0])
     assert np.median(differing) <= 1
-    assert film_area(without) is None
+    assert open_film(without)[1] is None
 
 
 def test_coded_film_tells_its_length_and_reports_where_it_is() -> None:
