@@ -139,7 +139,8 @@ def _write_run(network: "SparseHashNetwork", run: Path, unseen: "Moments", out: 
 def evaluate(
     films: Annotated[Path, typer.Option(help="Folder of films to index.", show_default=False)],
     unknown: Annotated[Path, typer.Option(help="Folder of films that are not indexed.", show_default=False)],
-    clips: Annotated[int, typer.Option(min=1, help="Clips for each edit, and of unknown films.")] = 200,
+    clips: Annotated[int, typer.Option(min=1, help="Clips for each edit.")] = 200,
+    unknown_clips: Annotated[int, typer.Option(min=1, help="Clips of films that are not indexed.")] = 200,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of a clip.")] = 5.0,
     edits: Annotated[list[str] | None, typer.Option("--edit", help="Only this edit; may be repeated.")] = None,
     baseline: Annotated[bool, typer.Option(help="Also the first 32 bits of pHash, on the same clips.")] = True,
@@ -150,7 +151,7 @@ def evaluate(
     _need_torch()
     from export.evaluation import Plan, evaluate_films, table
 
-    result = evaluate_films(Plan(films, unknown, clips, seconds, edits, baseline, seed))
+    result = evaluate_films(Plan(films, unknown, clips, unknown_clips, seconds, edits, baseline, seed))
     if json:
         print_json(result)
     else:

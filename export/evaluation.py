@@ -38,11 +38,12 @@ NO_ODDS = Odds(-20.0, 0.0)  # of a clip for which nothing got a vote
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. edits: names of `EDITS`, None for all. clips: for each edit, and of unknown films."""
+    """What to measure. edits: names of `EDITS`, None for all. clips: for each edit. unknown_clips: of films not indexed."""
 
     films: Path
     unknown: Path
     clips: int
+    unknown_clips: int
     seconds: float
     edits: list[str] | None
     baseline: bool
@@ -182,7 +183,7 @@ def _jobs(plan: Plan, edits: dict[str, Edit], films: list[Path], unknown: list[P
             yield _Job(path, start, start + plan.seconds * edit.speed, name, edit, True)
     pick = _picker(unknown, plan.seconds, rng)
     names = list(edits)
-    for _ in range(plan.clips):
+    for _ in range(plan.unknown_clips):
         name = names[int(rng.integers(len(names)))]
         path, start = pick(edits[name].speed)
         yield _Job(path, start, start + plan.seconds * edits[name].speed, name, edits[name], False)

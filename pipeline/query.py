@@ -13,6 +13,7 @@ from pipeline.motion import block_lights
 from pipeline.screen import ScreenFinder, Sighting
 
 QUERY_FPS = 10.0  # frames a second of query that are coded; more add cost and hardly evidence
+LOOK_EVERY = 2  # frames; the screen moves little in between, and looking takes longer than coding
 WHOLE, MIRRORED, INSIDE_BARS, INSIDE_BARS_MIRRORED, SCREEN = range(5)
 VIEWS = ("whole picture", "mirrored", "inside bars", "inside bars, mirrored", "screen")
 _NOTHING = FrameCodes.concatenate([])
@@ -30,6 +31,8 @@ class Query:
         self._window_seconds = window_seconds
         self._area = ActiveArea()
         self._finder = ScreenFinder()
+        self._screen: Sighting | None = None
+        self._looked = 0
         self._views = [_NOTHING] * len(VIEWS)
         self._only: int | None = None
         self.screens: list[Sighting | None] = []  # of the frames last added
@@ -65,11 +68,18 @@ class Query:
             for i, view in enumerate(self._views)
         ]
 
+    def _look(self, image: RgbImage) -> Sighting | None:
+        """Where the screen is; in between two looks it is where it was."""
+        if self._looked % LOOK_EVERY == 0:
+            self._screen = self._finder.add(image)
+        self._looked += 1
+        return self._screen
+
     def _readings(self, images: Sequence[RgbImage]) -> dict[int, list[Corners]]:
         """Where the screen is in each picture, by view; the views that find nothing of their own are left out."""
         for image in images:
             self._area.add(image)
-        self.screens = [self._finder.add(image) for image in images]
+        self.screens = [self._look(image) for image in images]
         whole = [whole_picture(image) for image in images]
         readings = {WHOLE: whole, MIRRORED: [mirrored(corners) for corners in whole]}
         inside = self._area.corners()

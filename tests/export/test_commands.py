@@ -53,7 +53,20 @@ def test_evaluate_counts_right_wrong_and_unknown(vnome: Vnome, tmp_path: Path) -
     shutil.copy(sample_films()[BIKES], known)
     shutil.copy(sample_films()[CARPHONE], unknown)
     ran = vnome(
-        "evaluate", "--films", known, "--unknown", unknown, "--clips", "2", "--seconds", "3", "--edit", "copy", "--json"
+        "evaluate",
+        "--films",
+        known,
+        "--unknown",
+        unknown,
+        "--clips",
+        "2",
+        "--unknown-clips",
+        "2",
+        "--seconds",
+        "3",
+        "--edit",
+        "copy",
+        "--json",
     )
     assert ran.code == EXIT_DONE
     result = json.loads(ran.out)
