@@ -38,7 +38,10 @@ NO_ODDS = Odds(-20.0, 0.0)  # of a clip for which nothing got a vote
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. edits: names of `EDITS`, None for all. clips: for each edit. unknown_clips: of films not indexed."""
+    """What to measure. edits: names of `EDITS`, None for all. clips: for each edit.
+
+    unknown_clips: of films that are not indexed.
+    """
 
     films: Path
     unknown: Path

@@ -52,22 +52,8 @@ def test_evaluate_counts_right_wrong_and_unknown(vnome: Vnome, tmp_path: Path) -
     unknown.mkdir()
     shutil.copy(sample_films()[BIKES], known)
     shutil.copy(sample_films()[CARPHONE], unknown)
-    ran = vnome(
-        "evaluate",
-        "--films",
-        known,
-        "--unknown",
-        unknown,
-        "--clips",
-        "2",
-        "--unknown-clips",
-        "2",
-        "--seconds",
-        "3",
-        "--edit",
-        "copy",
-        "--json",
-    )
+    size = ("--clips", "2", "--unknown-clips", "2", "--seconds", "3")
+    ran = vnome("evaluate", "--films", known, "--unknown", unknown, *size, "--edit", "copy", "--json")
     assert ran.code == EXIT_DONE
     result = json.loads(ran.out)
     ours = result["coders"]["Sparse-Hash"]
