@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -64,14 +65,15 @@ def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]
 def open_film(path: Path) -> tuple[Iterator[Frame], Corners | None]:
     """The frames to code, and where the picture lies between black bars; None without bars.
 
-    The bars are looked for on key frames spread over a long film, which cost little; a short one is read whole.
+    The bars are looked for on key frames spread over the film, which cost little; in a short film, or one that does
+    not declare its length, on its first `SHORT_SECONDS`, which are held for coding.
     """
     frames = read_frames(path, max_fps=INDEX_FPS, max_side=INDEX_MAX_SIDE)
     if (probe(path).duration_seconds or 0.0) > SHORT_SECONDS:
         samples = read_key_frames(path, BAR_SAMPLES, max_side=INDEX_MAX_SIDE)
         return read_ahead(frames, READ_AHEAD_FRAMES), _area(samples)
-    held = list(frames)
-    return iter(held), _area(held[:: len(held) // BAR_SAMPLES + 1])
+    held = list(islice(frames, round(SHORT_SECONDS * INDEX_FPS)))
+    return chain(held, frames), _area(held[:: len(held) // BAR_SAMPLES + 1])
 
 
 def _area(samples: Iterable[Frame]) -> Corners | None:

@@ -1,10 +1,13 @@
 """The commands of one machine, on real films: index, list, match, watch, inspect, remove."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from edge.demo import sample_films
@@ -13,7 +16,7 @@ from pipeline.errors import EXIT_DONE, EXIT_INPUT, EXIT_SERVICE, EXIT_UNKNOWN
 from pipeline.settings import settings
 from tests.bundle_samples import other_bundle
 from tests.commands import BIKES, BUNNY, CARPHONE, Vnome, cut_clip, run_alone
-from tests.media_samples import hollow_film
+from tests.media_samples import hollow_film, write_film, write_sound
 
 pytestmark = pytest.mark.redis
 
@@ -157,6 +160,30 @@ def test_inspect_codes_a_picture_as_the_film_is_coded(vnome: Vnome, tmp_path: Pa
     assert (int(still, 16) ^ int(moving, 16)).bit_count() <= 2  # the colours were converted twice
 
 
+PEAK = "import resource, sys; from pipeline.cli import run; run(sys.argv[1:]); print(resource.getrusage({}).ru_maxrss)"
+
+
+def peak_memory_mib(clip: Path) -> float:
+    """Of `vnome match` on an unknown clip, which it reads to the end."""
+    code = PEAK.format("resource.RUSAGE_SELF")
+    ran = subprocess.run([sys.executable, "-c", code, "match", str(clip)], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("unknown")
+    return int(ran.stdout.splitlines()[-1]) / 1024  # Linux counts in KiB
+
+
+def noise_film(path: Path, seconds: int) -> Path:
+    """640x360, ten pictures a second; kept in memory, a second of them takes 7 MB."""
+    rng = np.random.default_rng(0)
+    coarse = (rng.integers(0, 255, (9, 16, 3), dtype=np.uint8) for _ in range(seconds * 10))
+    images = (np.repeat(np.repeat(small, 40, 0), 40, 1) for small in coarse)
+    return write_film(path, images, range(0, seconds * 1000, 100), gop=50)
+
+
+def test_match_does_not_hold_a_long_clip_in_memory(indexed: Path, tmp_path: Path) -> None:
+    short, long = (noise_film(tmp_path / f"{seconds}.mp4", seconds) for seconds in (15, 120))
+    assert peak_memory_mib(long) - peak_memory_mib(short) < 100  # the pictures in between would take 700
+
+
 # Bad use and input: one line, the right exit code, nothing changed
 
 
@@ -168,10 +195,12 @@ def bad_files(tmp_path: Path) -> dict[str, Path]:
     files["empty"].touch()
     whole = sample_films()[BIKES].read_bytes()
     files["truncated"].write_bytes(b"\0\0\0\x18ftypmp42" + whole[200:5000])
+    write_sound(tmp_path / "sound.flac")
+    files["sound"] = tmp_path / "sound.flac"
     return {**files, "missing": tmp_path / "missing.mp4", "folder": tmp_path}
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder", "text", "empty", "truncated"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "empty", "truncated", "sound"])
 @pytest.mark.parametrize("command", ["index", "match", "watch", "inspect"])
 def test_bad_input_is_one_line(vnome: Vnome, bad_files: dict[str, Path], command: str, kind: str) -> None:
     assert vnome(command, bad_files[kind]).failed_with(EXIT_INPUT, bad_files[kind].name)

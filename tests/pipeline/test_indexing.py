@@ -60,6 +60,14 @@ def test_coded_film_tells_its_length_and_reports_where_it_is() -> None:
     assert coded.track.levels.max() > coded.track.levels.min()
 
 
+def test_film_of_undeclared_length_is_not_held_in_memory(tmp_path: Path) -> None:
+    count = int(SHORT_SECONDS * INDEX_FPS * 2)
+    film = write_film(tmp_path / "raw.h264", barred(count), range(count), gop=10)
+    frames, corners = open_film(film)
+    assert corners is not None  # from the part that is held
+    assert sum(1 for _ in frames) == pytest.approx(count / 2, abs=2)  # declared as 25 a second, so every other one
+
+
 def test_film_of_one_frame(tmp_path: Path) -> None:
     coded = code_film(write_film(tmp_path / "one.mkv", grey_ramp(1), [0]), default_encoder(), lambda _: None)
     assert (len(coded.track), coded.frames, coded.motion) == (1, 1, None)
