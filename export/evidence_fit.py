@@ -22,6 +22,9 @@ from pipeline.soft import LevelArray, SoftArray, levels_of, pack_soft, soft_of_l
 STRENGTHS = (0.2, 0.4, 0.7, 1.0)  # of the camera: from a plain copy to a hard recording
 PICTURE_SIDE = 128  # pixels of a photographed picture, twice the network's
 SCALES = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0])  # sizes of the error's variance
+# Smaller errors count as of this size: in a scene that stands still, the coding of a copy is by accident nearer to one
+# moment's than to another's, and finer scales took that for evidence: of 35 clips of a lecture 29 were right, not 35.
+FINEST_SCALE = 1.0
 BACKGROUND = 2048  # soft codes in the card
 ROUNDS = 30  # of expectation and maximisation; the shares move by less than 0.001 after 20
 FADE_LIGHT = 0.01  # what is left of the light at the end of a fade
@@ -43,11 +46,13 @@ def measure_evidence(encoder: FrameEncoder, unseen: Moments, world: Moments, see
         soft_of_margins(*encode_pictures(encoder, _photographs(unseen, strength, generator))) for strength in STRENGTHS
     ]
     gain, whitening, shares = fit_errors(np.concatenate([clean] * len(STRENGTHS)), np.concatenate(shown))
+    finest = int(np.argmax(SCALES >= FINEST_SCALE))
+    shares = np.append(shares[: finest + 1].sum(), shares[finest + 1 :])
     background, levels = _background(encoder, world, seed)
     return {
         "gain": gain.round(4).tolist(),
         "whitening": whitening.round(4).tolist(),
-        "scales": SCALES.tolist(),
+        "scales": SCALES[finest:].tolist(),
         "shares": shares.round(4).tolist(),
         "background": base64.b64encode(pack_soft(background, levels)).decode(),
     }

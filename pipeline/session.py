@@ -60,20 +60,26 @@ def identify_clip(frames: Iterable[Frame], encoder: FrameEncoder, matcher: Match
         if seen - decided_at < CLIP_STEP_SECONDS:
             continue
         decided_at = seen
-        best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
+        best, first_seen = _revised(best, matcher.match(query.views()), first_seen, seen)
+        query.follow_only(best.view if best else None)
         if best:
-            query.follow_only(best.view)
             if seen >= ENOUGH_SECONDS or (best.odds.both >= SURE_NATS and seen >= SURE_SECONDS):
                 break
     if query.frames and (seen > decided_at or seen == 0.0):
-        best, first_seen = _better(best, matcher.match(query.views()), first_seen, seen)
+        best, first_seen = _revised(best, matcher.match(query.views()), first_seen, seen)
     return ClipAnswer(best, first_seen, query.frames, seen)
 
 
-def _better(best: Match | None, new: Match | None, first_seen: float, now: float) -> tuple[Match | None, float]:
-    """The answer with the longer odds, and when it first held."""
-    if new is None or (best is not None and new.odds.both <= best.odds.both):
+def _revised(best: Match | None, new: Match | None, first_seen: float, now: float) -> tuple[Match | None, float]:
+    """The answer after one more decision, and when it first held.
+
+    While the whole clip is weighed, the last decision has seen all that the earlier ones saw, and stands. Later, what
+    has left the window still counts: then the answer with the longer odds stands.
+    """
+    if now > CLIP_WINDOW_SECONDS and (new is None or (best is not None and new.odds.both <= best.odds.both)):
         return best, first_seen
+    if new is None:
+        return None, 0.0
     if best is not None and _same_place(best, new, now):
         return new, first_seen
     return new, now
