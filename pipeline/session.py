@@ -12,7 +12,7 @@ from pipeline.query import Query
 CLIP_WINDOW_SECONDS = 10.0  # of a recorded clip weighed together
 CLIP_STEP_SECONDS = 1.0  # of clip between two decisions
 ENOUGH_SECONDS = 6.0  # an accepted answer is still refined until so much of the clip is weighed
-SURE_NATS, SURE_SECONDS = 30.0, 2.5  # odds as long as these after this much of the clip need no refinement
+SURE_NATS, SURE_SECONDS = 30.0, 1.5  # odds as long as these after this much of the clip need no refinement
 
 LIVE_WINDOW_SECONDS = 6.0  # shorter than a clip's: what was on before must be forgotten soon
 LIVE_STEP_SECONDS = 0.5
