@@ -16,6 +16,7 @@ from edge.virtual_phone import CLIP_HEIGHT, CLIP_WIDTH, PhoneFrame, VirtualPhone
 from pipeline.console import print_json, timecode
 from pipeline.encoder import Encoder, batches_of_one_size, default_encoder, whole_picture
 from pipeline.errors import EXIT_DONE, EXIT_UNKNOWN, InputError, MediaError
+from pipeline.folders import make_folder
 from pipeline.frames import Frame
 from pipeline.indexing import code_film, fingerprint
 from pipeline.library import Library, VideoFields
@@ -79,7 +80,7 @@ def demo(
     films = _films_in(folder) if folder else sample_films()
     *indexed, stranger = films
     shown = indexed[seed % len(indexed)]
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     say = (lambda text: None) if json else print
     with tempfile.TemporaryDirectory(prefix="vnome-demo-") as home, open_store("embedded", home=Path(home)) as store:
         library, encoder = Library(store), default_encoder()

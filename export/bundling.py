@@ -19,6 +19,7 @@ from export.encoder_graph import EncoderGraph
 from export.networks.sparse_hash import SparseHashNetwork
 from pipeline.bundles import CARD_FILE, CARD_FORMAT, MODEL_FILE, Bundle
 from pipeline.errors import BundleError
+from pipeline.folders import make_folder
 
 OPSET = 18  # GridSample needs 16; ONNX Runtime reads 18 since 1.14, in the browser as well
 MODEL_LIMIT_BYTES = 3 << 20
@@ -97,7 +98,7 @@ def write_bundle(
     network: SparseHashNetwork, calibration: Calibration, card: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     """Writes `model.onnx` and `card.json`; `card` adds to what is known from the model. Returns the whole card."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     graph = EncoderGraph(network, calibration.slope, calibration.offset)
     path = folder / MODEL_FILE
     export_onnx(graph, path)
@@ -130,8 +131,8 @@ def write_bundle(
 
 def copy_bundle(bundle: Bundle, folder: Path) -> None:
     """The same bundle in another folder; nothing when it is there already. Raises BundleError when it cannot be."""
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name in (MODEL_FILE, CARD_FILE):
             if not (folder / name).exists() or not (folder / name).samefile(bundle.folder / name):
                 shutil.copyfile(bundle.folder / name, folder / name)

@@ -18,6 +18,7 @@ from export.losses import LossWeights, sparse_hash_loss
 from export.networks.rectify import Rectifier
 from export.networks.sparse_hash import SparseHashConfig, SparseHashNetwork
 from pipeline.errors import InputError
+from pipeline.folders import make_folder
 
 CHECKPOINT = "checkpoint.pt"
 SAVE_EVERY_SECONDS = 60.0
@@ -81,7 +82,7 @@ class Trainer:
 
     def run(self, report: Callable[[Progress], None]) -> SparseHashNetwork:
         """Trains to the last step; saves at the end, every minute, and when interrupted."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         started, first_step, saved = time.monotonic(), self.step, time.monotonic()
         self.network.train()
         try:

@@ -52,6 +52,8 @@ def test_demo_with_films_of_the_users_own(vnome: Vnome, tmp_path: Path) -> None:
 def test_wrong_use(vnome: Vnome, tmp_path: Path) -> None:
     assert vnome("demo", tmp_path / "nowhere").failed_with(EXIT_INPUT, "nowhere", "is not a folder")
     assert vnome("demo", tmp_path).failed_with(EXIT_INPUT, "holds 0 films", "two are needed")
+    (tmp_path / "file").touch()
+    assert vnome("demo", "--out", tmp_path / "file").failed_with(EXIT_INPUT, "cannot be made a folder", "--out")
     assert vnome("demo", "--level", "brutal", "--out", tmp_path).code == EXIT_INPUT
 
 

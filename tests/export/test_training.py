@@ -62,6 +62,12 @@ def test_folder_of_another_run_is_refused(tmp_path: Path) -> None:
         load_network(tmp_path / "nothing")
 
 
+def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be made a folder"):
+        losses_of(Trainer(config(1), moments(), tmp_path / "file" / "run"))
+
+
 def test_one_film_is_too_few(tmp_path: Path) -> None:
     one = moments().of_films(np.arange(10) == 3)
     with pytest.raises(InputError, match="at least two films"):
