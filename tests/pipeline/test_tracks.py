@@ -176,3 +176,25 @@ def test_window_inside_a_run_without_frames_for_minutes(store: Store) -> None:
     # the open run of the window in block 3 began in block 0; it is read as far as its block
     wanted = [([59_999], [2], 240_000), ([59_999, 400_000], [2, 3], 401_000), ([], [], 0), ([59_999], [2], 60_000)]
     assert [parts(part) for part in tracks.read(windows)] == [*wanted, ([], [], 0), ([], [], 0)]
+
+
+def test_a_run_keeps_the_mean_of_its_margins() -> None:
+    margins = np.zeros((3, 32), np.float32)
+    margins[0], margins[1], margins[2] = 2.0, 5.0, 1.5  # the first two frames are one run: 3.5 is level 3
+    track = Track.from_codes(np.array([0.0, 0.04, 0.08]), np.array([7, 7, 9], np.uint32), 0.12, margins)
+    assert track.levels[:, 0].tolist() == [3, 1]
+    with pytest.raises(ValueError, match="levels"):
+        Track(track.start_ms, track.codes, track.end_ms, track.levels[:1])
+
+
+def test_levels_survive_blocks_and_slices() -> None:
+    starts = np.arange(0, 4 * BLOCK_MS, 700, dtype=np.uint32)
+    rng = np.random.default_rng(6)
+    codes = rng.integers(0, 2**32, len(starts), dtype=np.uint32)
+    levels = rng.integers(0, 8, (len(starts), 32)).astype(np.uint8)
+    track = Track(starts, codes, 4 * BLOCK_MS, levels)
+    blocks = pack_blocks(track)
+    again = unpack_blocks([blocks[str(block)] for block in range(4)], track.end_ms)
+    assert np.array_equal(again.codes, codes)
+    assert np.array_equal(again.levels, levels)
+    assert np.array_equal(track.slice(7000, 14_000).levels, levels[10:20])
