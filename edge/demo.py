@@ -155,7 +155,7 @@ def _film_and_identify(
         now = query.last_pts_seconds
         if now - decided_at >= STEP_SECONDS * 0.9:
             decided_at = now
-            _decide(filming, matcher.best_guess(query.views()), matcher, now)
+            _decide(filming, matcher.best_guess(query.views(), query.hopeful()), matcher, now)
     seen = query.screens[-1] if query.screens else None
     matched_screen = filming.answer is not None and filming.answer.view == SCREEN
     filming.screen = seen.corners if seen and (matched_screen or filming.answer is None) else None

@@ -13,11 +13,12 @@ from export.camera import Camera
 from export.data import Moments
 from export.networks.rectify import Rectifier
 from export.networks.sparse_hash import SparseHashNetwork
-from pipeline.codes import pack_bits
+from pipeline.codes import CODE_BITS, pack_bits
 from pipeline.probing import probe_codes
 
-CALIBRATION_STRENGTH = 0.7  # of the camera: between a careful and a careless recording
+CALIBRATION_STRENGTH = 0.9  # of the camera: a careless recording
 BATCH = 250
+STRANGERS = 1_000_000  # pairs of moments that are drawn to see how far unrelated codes are apart
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,32 @@ def pack(v: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     return pack_bits(v > 0)
 
 
-def code_quality(pairs: PairCodes, probes: tuple[int, ...] = (1, 16, 64)) -> dict[str, Any]:
-    """What the card says of the codes: entropy, density, flips, and hits against probes beside Hamming radii."""
+def code_quality(
+    pairs: PairCodes, films: npt.NDArray[np.int64], probes: tuple[int, ...] = (1, 16, 64, 512)
+) -> dict[str, Any]:
+    """What the card says of the codes: balance, density, flips, and hits against probes beside Hamming radii.
+
+    films: int64 (P,), the film of each moment. Effective bits are Daugman's degrees of freedom of the distances
+    between moments of different films, p (1 - p) / s^2 ("The importance of being random", Pattern Recognition 2003).
+    """
     clean, camera = pack(pairs.clean), pack(pairs.camera)
     ones = (pairs.clean > 0).mean(axis=0)
     entropy = -(ones * np.log2(ones + 1e-12) + (1 - ones) * np.log2(1 - ones + 1e-12))
     flips = np.bitwise_count(clean ^ camera)
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, len(clean), (2, STRANGERS))
+    strangers = np.bitwise_count(clean[one] ^ clean[other])[films[one] != films[other]] / CODE_BITS
     hits = {
         f"hits_{n}_probes": float((probe_codes(camera, np.abs(pairs.camera), n) == clean[:, None]).any(axis=1).mean())
         for n in probes
     }
     radii = {f"hits_radius_{r}": float((flips <= r).mean()) for r in (0, 1, 2)}
     return {
+        "bit_entropy": entropy.round(3).tolist(),
         "bit_entropy_mean": float(entropy.mean()),
         "bit_entropy_least": float(entropy.min()),
+        "effective_bits": float(strangers.mean() * (1 - strangers.mean()) / strangers.var()),
+        "distinct_codes": len(np.unique(clean)) / len(clean),
         "ones_mean": float(ones.mean()),
         "flips_mean": float(flips.mean()),
         **hits,

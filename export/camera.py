@@ -19,32 +19,38 @@ WORK_SIDE = 128  # pixels; the picture is distorted at this side, then averaged 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera of a given strength: 0 changes nothing, 1 is a hard phone recording."""
+    """A camera of a given strength: 0 changes nothing, 1 is a hard phone recording.
+
+    spread: how much the strength varies from picture to picture, each way, as a share of it.
+    """
 
     side: int
     strength: float = 1.0
+    spread: float = 0.0
 
     def photograph(self, pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """float (N, 1, H, W) in 0..1 -> the rectified picture as the network would get it, (N, 1, S, S)."""
         draw = Draw(len(pictures), generator, pictures.device)
-        corners = self._corners(draw, pictures.shape[2], pictures.shape[3])
+        strength = _four(self.strength * draw.uniform(1 - self.spread, 1 + self.spread, 1))  # (N, 1, 1, 1)
+        corners = self._corners(draw, pictures.shape[2], pictures.shape[3], strength.flatten(1))
         x = Rectifier(WORK_SIDE, 1)(pictures, corners)
-        x = _outside(x, draw, self.strength)
+        x = _outside(x, draw, strength)
         x = _overlay(x, draw)
-        x = _tone(x, draw, self.strength)
-        x = _light(x, draw, self.strength)
-        x = _blur(x, draw, self.strength)
-        x = _moire(x, draw, self.strength)
-        x = _noise(x, draw, self.strength)
-        x = _recompress(x, draw, self.strength)
+        x = _tone(x, draw, strength)
+        x = _light(x, draw, strength)
+        x = _in_the_way(x, draw, strength)
+        x = _blur(x, draw, strength)
+        x = _moire(x, draw, strength)
+        x = _noise(x, draw, strength)
+        x = _recompress(x, draw, strength)
         return functional.avg_pool2d(x.clamp(0, 1), WORK_SIDE // self.side)
 
-    def _corners(self, draw: "Draw", height: int, width: int) -> torch.Tensor:
+    def _corners(self, draw: "Draw", height: int, width: int, strength: torch.Tensor) -> torch.Tensor:
         """Corners (N, 4, 2) that differ from the picture's own by crop, over-scan and detector residue."""
         unit = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], device=draw.device)
         inward = 1 - 2 * unit  # (4, 2): towards the middle
         crop = draw.uniform(0, 0.11, 1, 2) * draw.sometimes(0.5)  # both sides alike, as an editor's zoom
-        side_crop = draw.uniform(-0.06, 0.06, 2, 2) * self.strength * draw.sometimes(0.7)
+        side_crop = draw.uniform(-0.06, 0.06, 2, 2) * strength.unsqueeze(2) * draw.sometimes(0.7)
         sides = torch.stack(
             [
                 torch.stack([side_crop[:, 0, 0], side_crop[:, 0, 1]], 1),
@@ -54,7 +60,8 @@ class Camera:
             ],
             dim=1,
         )
-        residue = draw.normal(0.012, 4, 2) * self.strength * draw.sometimes(0.7)
+        wild = 1 + 2 * draw.sometimes(0.2)  # a detector is mostly near, and now and then a side is off
+        residue = draw.normal(0.012, 4, 2) * wild * strength.unsqueeze(2) * draw.sometimes(0.7)
         corners = unit + inward * (crop + sides) + residue
         return corners * torch.tensor([width, height], device=draw.device)
 
@@ -89,12 +96,12 @@ def _four(values: torch.Tensor) -> torch.Tensor:
     return values.reshape(len(values), 1, 1, 1)
 
 
-def _outside(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
+def _outside(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     """A strip of bezel, wall or black bar along one or two sides; up to an eighth for bars."""
     across, down = _places(x)
     shade = _four(draw.uniform(0, 0.5, 1) * draw.sometimes(0.5)[:, 0])
     bars = draw.sometimes(0.15)[:, :, 0]
-    width = draw.uniform(0, 0.03, 4) * strength * draw.sometimes(0.5)[:, :, 0]
+    width = draw.uniform(0, 0.03, 4) * strength.flatten(1) * draw.sometimes(0.5)[:, :, 0]
     bar = draw.uniform(0, 0.13, 2) * bars * (draw.uniform(0, 1, 2) < 0.5)
     left, right, top, bottom = (width + bar.repeat_interleave(2, dim=1)).unbind(1)
     inside = (across > _four(left)) & (across < _four(1 - right)) & (down > _four(top)) & (down < _four(1 - bottom))
@@ -120,16 +127,16 @@ def _overlay(x: torch.Tensor, draw: Draw) -> torch.Tensor:
     return torch.where(logo, _four(draw.uniform(0, 1, 1)), x)
 
 
-def _tone(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
+def _tone(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     """Gamma, contrast, brightness and clipping of a screen and a camera."""
-    gamma = torch.exp(_four(draw.normal(0.3, 1)).clamp(-0.7, 0.7) * max(strength, 0.5))
+    gamma = torch.exp(_four(draw.normal(0.3, 1)).clamp(-0.7, 0.7) * strength.clamp(min=0.5))
     x = x.clamp(1e-4, 1) ** gamma
     contrast = torch.exp(_four(draw.normal(0.25, 1)) * strength)
     lift = _four(draw.normal(0.08, 1)) * strength
     return ((x - 0.5) * contrast + 0.5 + lift).clamp(0, 1)
 
 
-def _light(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
+def _light(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     """Fall-off over the screen, a glare spot, and flicker bands."""
     across, down = _places(x)
     slope = (
@@ -146,13 +153,24 @@ def _light(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
     return x * (1 + bands * _four(draw.uniform(0, 0.12, 1) * draw.sometimes(0.3)[:, 0]) * strength)
 
 
-def _blur(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
+def _in_the_way(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
+    """A head before the lower half of the screen, and light of the room over all of it."""
+    across, down = _places(x)
+    cx, cy = _four(draw.uniform(0, 1, 1)), _four(draw.uniform(0.6, 1.1, 1))
+    size = _four(draw.uniform(0.05, 0.2, 1) * draw.sometimes(0.2)[:, 0]) * strength.clamp(max=1.5)
+    head = (((across - cx) / size.clamp(min=1e-3)) ** 2 + ((down - cy) / (1.5 * size.clamp(min=1e-3))) ** 2) < 1
+    x = torch.where(head & (size > 0), _four(draw.uniform(0, 0.15, 1)), x)
+    veil = _four(draw.uniform(0, 0.35, 1) * draw.sometimes(0.4)[:, 0]) * strength.clamp(max=2)
+    return x * (1 - veil) + veil * _four(draw.uniform(0.1, 0.6, 1))
+
+
+def _blur(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     """Defocus and motion: an elongated Gaussian of a random direction, its own for every picture."""
-    radius = 4
+    radius = 5
     steps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     angle = _four(draw.uniform(0, math.pi, 1))
-    wide = _four(draw.uniform(0.3, 2.2, 1)) * max(strength, 0.2)
+    wide = _four(draw.uniform(0.3, 2.2, 1)) * strength.clamp(min=0.2)
     narrow = wide * _four(draw.uniform(0.3, 1, 1))
     along = u * torch.cos(angle) + v * torch.sin(angle)
     beside = v * torch.cos(angle) - u * torch.sin(angle)
@@ -164,7 +182,7 @@ def _blur(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
     return blurred.view_as(x)
 
 
-def _moire(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
+def _moire(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     """Beat of the screen's grid with the sensor's: one or two plane waves, bent, stronger where it is bright."""
     across, down = _places(x)
     bend = _four(draw.normal(1.5, 1)) * across * down
@@ -175,14 +193,14 @@ def _moire(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
     return x * (1 + fringe * _four(draw.uniform(0, 0.12, 1) * draw.sometimes(0.5)[:, 0]) * strength)
 
 
-def _noise(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
+def _noise(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     """Read noise and shot noise, which grows as the root of the light."""
     level = _four(draw.uniform(0, 0.06, 1)) * strength
     grain = torch.randn(x.shape, generator=draw.generator, device=x.device)
     return x + grain * level * (0.3 + x.clamp(0, 1).sqrt())
 
 
-def _recompress(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
+def _recompress(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     """8x8 block transform with coarse steps, as JPEG and H.264 do at a low bitrate."""
     n, _, height, width = x.shape
     k = torch.arange(8, device=x.device, dtype=x.dtype)
@@ -190,7 +208,8 @@ def _recompress(x: torch.Tensor, draw: Draw, strength: float) -> torch.Tensor:
     basis = torch.cat([basis[:1] / math.sqrt(2), basis[1:]])  # (8, 8), orthonormal rows
     blocks = x.view(n, height // 8, 8, width // 8, 8).transpose(2, 3)  # (N, H / 8, W / 8, 8, 8)
     spectrum = basis @ blocks @ basis.T
-    quantum = draw.uniform(0.005, 0.08, 1, 1, 1, 1) * strength * (0.3 + (k.view(-1, 1) + k.view(1, -1)) / 7) + 1e-4
+    coarse = draw.uniform(0.005, 0.08, 1, 1, 1, 1) * strength.unsqueeze(4)
+    quantum = coarse * (0.3 + (k.view(-1, 1) + k.view(1, -1)) / 7) + 1e-4
     coded = basis.T @ (torch.round(spectrum / quantum) * quantum) @ basis
     coded = coded.transpose(2, 3).reshape(n, 1, height, width)
     return torch.where(_four(draw.sometimes(0.4)) > 0, coded, x)

@@ -1,5 +1,7 @@
 """`vnome train`, `vnome export` and `vnome evaluate`. torch is imported only when one of them runs."""
 
+from enum import StrEnum
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,37 +10,109 @@ import typer
 
 from pipeline.console import print_json, progress_bar
 from pipeline.errors import EXIT_DONE, InputError
+from pipeline.folders import make_folder
 
 if TYPE_CHECKING:
     from export.data import Moments
     from export.networks.sparse_hash import SparseHashNetwork
+    from export.training import Trainer
 
 # Slope and intercept of the film's odds, of the moment's, and the least confidence. Set on the odds that `vnome
 # evaluate --json` lists for the held-out films, where unrelated films reached 29 nats; a fitted slope has no end where
 # the classes do not overlap.
 DECISION = "0.25,-6,1,1,0.85"
+QUALITY_STRENGTHS = (0.4, 1.0, 1.5)  # of the camera, that the card reports code quality at
 HELD_OUT_SHARE = 0.1  # of the films, never trained on: they calibrate margins and are what the card reports
+
+
+class Model(StrEnum):
+    """What can be trained."""
+
+    ENCODER = "encoder"
+    DETECTOR = "detector"
+
+
+class Preset(StrEnum):
+    """How long and how wide: two hours of two CPU cores, or half an hour of a GPU."""
+
+    CPU = "cpu"
+    GPU = "gpu"
 
 
 def train(
     films: Annotated[Path, typer.Option(help="Folder of films to train on.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder of the run; a run that stopped there goes on.", show_default=False)],
+    model: Annotated[Model, typer.Option(help="What to train.")] = Model.ENCODER,
     stills: Annotated[Path | None, typer.Option(help="Folder of photographs, shown as slow pans.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 3200,
+    rooms: Annotated[Path | None, typer.Option(help="Folder of photographs without a screen (detector).")] = None,
+    televisions: Annotated[
+        Path | None, typer.Option(help="CSV of corners beside a folder of photographs of televisions (detector).")
+    ] = None,
+    preset: Annotated[Preset, typer.Option(help="Length and batch size.")] = Preset.CPU,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps.  [default: the preset's]")] = None,
+    start: Annotated[
+        Path | None, typer.Option(metavar="BUNDLE", help="Go on from the weights of this bundle (encoder).")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of all random choices.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.  [default: the preset's]")] = None,
 ) -> int:
-    """Train the Sparse-Hash encoder on pairs: the same moment, clean and through a simulated camera."""
+    """Train the Sparse-Hash encoder or the screen detector, from scratch or from where a run stopped."""
     _need_torch()
+    on = device or ("cuda" if preset is Preset.GPU else "cpu")
+    if model is Model.DETECTOR:
+        trainer = _detector_trainer(films, stills, rooms, televisions, preset, steps, seed, on, out)
+    else:
+        trainer = _hash_trainer(films, stills, preset, steps, start, seed, on, out)
+    _run(trainer)
+    print(f"trained: {out}; make the bundle with vnome export {out} --films {films} --out FOLDER")
+    return EXIT_DONE
+
+
+def _hash_trainer(
+    films: Path, stills: Path | None, preset: Preset, steps: int | None, start: Path | None, seed: int, device: str,
+    out: Path,
+) -> "Trainer":  # fmt: skip
     from export.data import films_in, held_out, load_moments, stills_in
-    from export.training import Progress, Trainer, TrainingConfig
+    from export.encoder_bundle import network_of
+    from export.hash_training import HashTrainer, preset_config
+    from pipeline.bundles import load_bundle
+    from pipeline.encoder import ENCODER
 
     paths, photographs = films_in(films), stills_in(stills) if stills else []
     print(f"reading {len(paths)} films and {len(photographs)} photographs")
     moments = load_moments(paths, photographs)
     training = moments.of_films(~held_out(moments.names, HELD_OUT_SHARE))
-    trainer = Trainer(TrainingConfig(steps=steps, seed=seed), training, out, device)
+    bundle = load_bundle(start, ENCODER) if start else None
+    config = preset_config(preset, steps, seed, bundle.sha256 if bundle else "")
+    return HashTrainer(config, training, out, device, network_of(bundle) if bundle else None)
+
+
+def _detector_trainer(
+    films: Path, stills: Path | None, rooms: Path | None, televisions: Path | None, preset: Preset, steps: int | None,
+    seed: int, device: str, out: Path,
+) -> "Trainer":  # fmt: skip
+    from export.detector_training import DetectorTrainer, preset_config
+    from export.scene_data import load_scene_sources
+
+    stills, rooms, televisions = _scene_folders(stills, rooms, televisions)
+    print(f"reading films of {films} and photographs of {stills}, {rooms} and {televisions}")
+    training, _ = load_scene_sources(films, stills, rooms, televisions)
+    return DetectorTrainer(preset_config(preset, steps, seed), training, out, device)
+
+
+def _scene_folders(stills: Path | None, rooms: Path | None, televisions: Path | None) -> tuple[Path, Path, Path]:
+    for name, given in (("--stills", stills), ("--rooms", rooms), ("--televisions", televisions)):
+        if given is None:
+            raise InputError(f"the detector needs {name} as well; see vnome train --help")
+    assert stills and rooms and televisions  # noqa: S101  just checked, for the type checker
+    return stills, rooms, televisions
+
+
+def _run(trainer: "Trainer") -> None:
+    from export.training import Progress
+
     recent: list[float] = []
+    steps = trainer.config.steps
     with progress_bar("train", steps) as bar:
 
         def report(progress: Progress) -> None:
@@ -53,8 +127,6 @@ def train(
                 recent.clear()
 
         trainer.run(report)
-    print(f"trained: {out}; make the bundle with vnome export {out} --films {films} --out FOLDER")
-    return EXIT_DONE
 
 
 def export(
@@ -68,24 +140,68 @@ def export(
     stills: Annotated[
         Path | None, typer.Option(help="Folder of photographs, a part of what chance looks like.")
     ] = None,
+    rooms: Annotated[Path | None, typer.Option(help="Folder of photographs without a screen (detector).")] = None,
+    televisions: Annotated[Path | None, typer.Option(help="CSV of corners of televisions (detector).")] = None,
     decision: Annotated[
         str,
         typer.Option(metavar="A,B,C,D,ACCEPT", help="Slopes and intercepts, as vnome evaluate fits them."),
     ] = DECISION,
     json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> int:
-    """Export a trained encoder to an ONNX bundle with its card, and check it against torch.
+    """Export a trained network to an ONNX bundle with its card, and check it against torch.
 
-    Of a bundle the model stays as it is, and what its card says of evidence and decision is measured anew.
+    Of an encoder's bundle the model stays as it is, and what its card says of evidence and decision is measured anew.
     """
     _need_torch()
+    from pipeline.bundles import MODEL_FILE
+
+    if not (source / MODEL_FILE).is_file() and _is_detector_run(source):
+        written = _export_detector(source, films, _scene_folders(stills, rooms, televisions), out)
+    else:
+        written = _export_encoder(source, films, stills, _decision(decision), out)
+    if json:
+        print_json(written)
+    else:
+        difference = next(f"{key.removeprefix('parity_')} {written[key]:.1e}" for key in written if "parity_" in key)
+        print(f"{out}: {written['bytes']} bytes, against torch {difference.replace('_', ' ')}")
+    return EXIT_DONE
+
+
+def _is_detector_run(run: Path) -> bool:
+    from export.training import load_checkpoint
+
+    return "pictures" in load_checkpoint(run)["config"]
+
+
+def _export_detector(run: Path, films: Path, folders: tuple[Path, Path, Path], out: Path) -> dict[str, Any]:
+    from export.detector_bundle import write_detector
+    from export.detector_training import load_detector
+    from export.scene_data import load_scene_sources
+    from export.training import load_checkpoint
+
+    network = load_detector(run)
+    _, unseen = load_scene_sources(films, *folders)
+    config = load_checkpoint(run)["config"]
+    command = "vnome train --model detector --films FILMS --stills STILLS --rooms ROOMS --televisions CSV"
+    card = {
+        "name": "screen-mpcnn",
+        "training": {
+            "command": f"{command} --steps {config['steps']} --seed {config['seed']}",
+            "config": config,
+            "data": "simulated scenes of 371 clips, 1,460 photographs and 196 rooms, and 222 photographs of "
+            "televisions, of public research collections, not part of this repository; a part of each held out",
+        },
+    }
+    return write_detector(network, unseen, card, out)
+
+
+def _export_encoder(source: Path, films: Path, stills: Path | None, rule: dict[str, Any], out: Path) -> dict[str, Any]:
     from export.bundling import add_to_card, copy_bundle
     from export.data import films_in, held_out, load_moments, stills_in
     from export.evidence_fit import measure_evidence
     from pipeline.bundles import MODEL_FILE, load_bundle
     from pipeline.encoder import ENCODER, Encoder
 
-    rule = _decision(decision)
     paths, photographs = films_in(films), stills_in(stills) if stills else []
     if not held_out(tuple(path.name for path in paths), HELD_OUT_SHARE).any():
         raise InputError(f"no film of {films} is among the held-out ones; give the folder that was trained on")
@@ -99,66 +215,79 @@ def export(
     elif network:
         _write_run(network, source, unseen, out)
     encoder = Encoder(load_bundle(out, ENCODER))
-    written = add_to_card(out, {"decision": rule, "evidence": measure_evidence(encoder, unseen, world, seed=1)})
-    if json:
-        print_json(written)
-    else:
-        parity = written["parity_largest_margin_difference"]
-        print(f"{out}: {written['bytes']} bytes, largest margin difference to torch {parity:.1e} nats")
-    return EXIT_DONE
+    return add_to_card(out, {"decision": rule, "evidence": measure_evidence(encoder, unseen, world, seed=1)})
 
 
 def _trained(run: Path) -> "SparseHashNetwork":
-    from export.training import load_network
+    from export.hash_training import load_network
 
     return load_network(run)
 
 
 def _write_run(network: "SparseHashNetwork", run: Path, unseen: "Moments", out: Path) -> None:
     """Calibrates the network of a run on films that it never saw, and writes its bundle."""
-    from export.bundling import write_bundle
     from export.calibration import CALIBRATION_STRENGTH, calibrate_margins, code_quality, net_inputs
+    from export.encoder_bundle import write_encoder
     from export.training import load_checkpoint
 
     config = load_checkpoint(run)["config"]
     pairs = net_inputs(network, unseen, CALIBRATION_STRENGTH, seed=1)
+    command = f"vnome train --films FILMS --stills STILLS --steps {config['steps']} --seed {config['seed']}"
     card: dict[str, Any] = {
         "name": "sparse-hash-32",
         "training": {
-            "command": f"vnome train --films FILMS --stills STILLS --steps {config['steps']}",
+            "command": command + (f" --start BUNDLE (sha256 {config['start']})" if config["start"] else ""),
             "config": config,
             "data": "371 clips and 1,460 photographs of public research collections, not part of this repository",
         },
         "quality": {
             "on": f"{len(set(unseen.film.tolist()))} films that training never saw, {len(unseen)} moments",
             **{
-                name: code_quality(net_inputs(network, unseen, strength, seed=2))
-                for name, strength in (("camera_0.4", 0.4), ("camera_1.0", 1.0))
+                f"camera_{strength}": code_quality(net_inputs(network, unseen, strength, seed=2), unseen.film)
+                for strength in QUALITY_STRENGTHS
             },
         },
     }
-    write_bundle(network, calibrate_margins(pairs), card, out)
+    write_encoder(network, calibrate_margins(pairs), card, out)
 
 
 def evaluate(
     films: Annotated[Path, typer.Option(help="Folder of films to index.", show_default=False)],
     unknown: Annotated[Path, typer.Option(help="Folder of films that are not indexed.", show_default=False)],
-    clips: Annotated[int, typer.Option(min=1, help="Clips for each edit.")] = 200,
-    unknown_clips: Annotated[int, typer.Option(min=1, help="Clips of films that are not indexed.")] = 200,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Length of a clip.")] = 5.0,
-    edits: Annotated[
-        list[str] | None,
-        typer.Option("--edit", help="Only this one; may be repeated; also 'phone, hard'."),
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and the plots.")] = None,
+    levels: Annotated[
+        list[str] | None, typer.Option("--level", help="Of the phone: easy, hard, severe or none; may be repeated.")
     ] = None,
-    baseline: Annotated[bool, typer.Option(help="Also the first 32 bits of pHash, on the same clips.")] = True,
-    seed: Annotated[int, typer.Option(help="Of the choice of clips.")] = 0,
+    edits: Annotated[
+        list[str] | None, typer.Option("--edit", help="Only this plain edit, or none; may be repeated.")
+    ] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Clips for each level and edit.")] = 40,
+    unknown_clips: Annotated[int, typer.Option(min=0, help="Clips of films that are not indexed, a level.")] = 40,
+    recordings: Annotated[
+        Path | None, typer.Option(help="Folder that keeps what the phone filmed, for the next run.")
+    ] = None,
+    baselines: Annotated[bool, typer.Option(help="Also pHash, LSH, ITQ, PDQ and the unrectified picture.")] = True,
+    seed: Annotated[int, typer.Option(help="Of the choice of clips and rooms.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
-    """Measure identification of edited clips: right, wrong and unknown, beside pHash, in one run."""
+    """Measure identification through a virtual phone and after plain edits, beside baselines, on the same clips."""
     _need_torch()
-    from export.evaluation import Plan, evaluate_films, table
+    from export.edits import EDITS
+    from export.evaluation import OURS, Plan, evaluate_films
+    from export.recordings import LEVELS
+    from export.report import table
 
-    result = evaluate_films(Plan(films, unknown, clips, unknown_clips, seconds, edits, baseline, seed))
+    chosen = [name for name in edits if name != "none"] if edits else list(EDITS)
+    filmed = [level for level in levels if level != "none"] if levels else list(LEVELS)
+    plan = Plan(films, unknown, chosen, filmed, clips, unknown_clips, recordings, baselines, seed)
+    result = evaluate_films(plan)
+    if out:
+        from export.plots import draw_all
+        from pipeline.detector import default_detector
+
+        make_folder(out)
+        (out / "report.json").write_text(dumps(result, indent=1) + "\n", encoding="utf-8")
+        draw_all(result, out, OURS, default_detector())
     if json:
         print_json(result)
     else:

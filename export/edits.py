@@ -1,29 +1,17 @@
-"""What editors, uploaders and broadcasters do to films, and phones: what identification must survive."""
+"""What editors, uploaders and broadcasters do to films: what identification must survive."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import av
 import cv2
 import numpy as np
 
-from edge.virtual_phone import CLIP_HEIGHT, CLIP_WIDTH, VirtualPhone, preset, record
 from pipeline.frames import Frame, RgbImage
 
 TICKS = 90_000  # time base of written clips, a second
-
-
-class Change(Protocol):
-    """What happens to a film before somebody asks which it is. speed: film seconds a second of clip."""
-
-    @property
-    def speed(self) -> float: ...
-
-    def write(self, frames: Sequence[Frame], path: Path, bits_per_second: float, seed: int) -> None:
-        """Writes the changed frames, at least two, as a clip. bits_per_second: of the source."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +25,9 @@ class Edit:
     speed: float = 1.0
     bitrate_share: float = 1.0
 
-    def write(self, frames: Sequence[Frame], path: Path, bits_per_second: float, seed: int) -> None:
-        """See `Change.write`; nothing is drawn from the seed."""
+    def write(self, frames: Sequence[Frame], path: Path, bits_per_second: float) -> None:
+        """Writes the changed frames, at least two, as a clip. bits_per_second: of the source."""
         write_clip(frames, self, path, bits_per_second)
-
-
-@dataclass(frozen=True)
-class PhoneRecording:
-    """The film as a virtual phone films it off a screen in a room. level: easy, hard or severe."""
-
-    level: str
-    speed: float = 1.0
-
-    def write(self, frames: Sequence[Frame], path: Path, bits_per_second: float, seed: int) -> None:
-        """See `Change.write`; room, pose, light and hand are drawn from the seed, the bitrate is the phone's."""
-        settings = preset(self.level, width=CLIP_WIDTH, height=CLIP_HEIGHT)
-        first, last = frames[0].pts_seconds, frames[-1].pts_seconds
-        record(VirtualPhone(settings, seed).film(frames, play_from_seconds=first, seconds=last - first), path, settings)
 
 
 def _same(image: RgbImage) -> RgbImage:
@@ -114,9 +88,6 @@ EDITS: dict[str, Edit] = {
     "letter-boxed": Edit(_letterbox),
     "mirrored": Edit(_mirror),
 }
-
-
-PHONES: dict[str, PhoneRecording] = {f"phone, {level}": PhoneRecording(level) for level in ("easy", "hard", "severe")}
 
 
 def write_clip(frames: Iterable[Frame], edit: Edit, path: Path, bits_per_second: float) -> int:

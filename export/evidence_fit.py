@@ -19,7 +19,7 @@ from pipeline.codes import CodeArray, MarginArray
 from pipeline.encoder import FrameEncoder
 from pipeline.soft import LevelArray, SoftArray, levels_of, pack_soft, soft_of_levels, soft_of_margins
 
-STRENGTHS = (0.2, 0.4, 0.7, 1.0)  # of the camera: from a plain copy to a hard recording
+STRENGTHS = (0.2, 0.5, 0.9, 1.4)  # of the camera: from a plain copy to a hard recording
 PICTURE_SIDE = 128  # pixels of a photographed picture, twice the network's
 SCALES = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0])  # sizes of the error's variance
 # Smaller errors count as of this size: in a scene that stands still, the coding of a copy is by accident nearer to one

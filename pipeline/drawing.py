@@ -23,7 +23,10 @@ SURE_MARGIN = 5.0  # nats; a bit as sure as that fills its bar
 
 @dataclass(frozen=True)
 class SeenFrame:
-    """A frame and what was made of it. screen: corners in pixels of the picture, None when there is none."""
+    """A frame and what was made of it.
+
+    screen: corners in pixels of `image`, None when there is none. scale: pixels of the source a pixel of `image`.
+    """
 
     source: str
     at_seconds: float
@@ -32,6 +35,7 @@ class SeenFrame:
     screen_confidence: float
     code: int
     margins: MarginArray = field(repr=False)  # float32 (32,)
+    scale: float = 1.0
 
 
 def outline_screen(image: RgbImage, screen: Corners | None) -> RgbImage:

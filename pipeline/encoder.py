@@ -1,24 +1,21 @@
 """Frames to 32-bit codes, by an encoder bundle on ONNX Runtime."""
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from pipeline.bundles import Bundle, load_bundle, shipped_bundle
 from pipeline.codes import FrameCodes
-from pipeline.errors import BundleError
 from pipeline.frames import Frame, RgbImage
+from pipeline.inference import cpu_workers, open_session
 from pipeline.settings import settings
 
 ENCODER = "encoder"
-CPU_PROVIDER = "CPUExecutionProvider"
 BATCH_FRAMES = 8  # larger batches are no faster on two cores, and hold more pictures
 
 Corners = npt.NDArray[np.float32]  # (4, 2) x, y in pixels, clockwise from the film's top left
@@ -73,28 +70,11 @@ class Encoder(FrameEncoder):
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.bundle = bundle
-        providers = _providers(onnxruntime.get_available_providers())
-        # On a CPU a batch is shared out to threads that run the graph side by side: half of its time is GridSample,
-        # which ONNX Runtime itself runs in one thread for a picture of one channel.
-        self._workers = (threads or os.cpu_count() or 1) if providers == [CPU_PROVIDER] else 1
+        self._workers = cpu_workers(threads)
         self._pool = ThreadPoolExecutor(self._workers, "encode") if self._workers > 1 else None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1 if self._pool else (threads or 0)
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(bundle.model_path), options, providers=providers)
-        except _load_errors() as error:
-            reason = str(error).splitlines()[0]
-            raise BundleError(f"bundle {bundle.folder}: ONNX Runtime cannot load it ({reason})") from None
-        self._check_contract()
-
-    def _check_contract(self) -> None:
-        inputs = {entry.name: entry.type for entry in self._session.get_inputs()}
-        outputs = {entry.name: entry.type for entry in self._session.get_outputs()}
-        if inputs != {"frames": "tensor(uint8)", "corners": "tensor(float)"}:
-            raise BundleError(f"bundle {self.bundle.folder}: inputs {inputs} are not those of an encoder")
-        if outputs != {"codes": "tensor(uint32)", "margins": "tensor(float)"}:
-            raise BundleError(f"bundle {self.bundle.folder}: outputs {outputs} are not those of an encoder")
+        inputs = {"frames": "tensor(uint8)", "corners": "tensor(float)"}
+        outputs = {"codes": "tensor(uint32)", "margins": "tensor(float)"}
+        self._session = open_session(bundle, 1 if self._pool else (threads or 0), inputs, outputs)
 
     def encode_batch(
         self, images: npt.NDArray[np.uint8], corners: npt.NDArray[np.float32]
@@ -113,14 +93,19 @@ class Encoder(FrameEncoder):
         return codes, margins
 
 
-def batches_of_one_size(frames: Iterable[Frame], limit: int) -> Iterator[list[Frame]]:
-    """Consecutive frames of one picture size, at most `limit` at a time."""
+def batches_of_one_size(
+    frames: Iterable[Frame], limit: int, ends: Callable[[Frame], bool] = lambda _: False
+) -> Iterator[list[Frame]]:
+    """Consecutive frames of one picture size, at most `limit` at a time; a frame for which `ends` holds is the last."""
     batch: list[Frame] = []
     for frame in frames:
-        if batch and (len(batch) == limit or frame.image.shape != batch[0].image.shape):
+        if batch and frame.image.shape != batch[0].image.shape:
             yield batch
             batch = []
         batch.append(frame)
+        if len(batch) == limit or ends(frame):
+            yield batch
+            batch = []
     if batch:
         yield batch
 
@@ -130,21 +115,3 @@ def default_encoder(folder: Path | None = None) -> Encoder:
     """The encoder of the settings (`VNOME_ENCODER`), or the one that VNOME ships; loaded once."""
     chosen = folder or settings().encoder
     return Encoder(load_bundle(chosen, ENCODER) if chosen else shipped_bundle(ENCODER))
-
-
-def _providers(available: Sequence[str]) -> list[str]:
-    wanted = ("CUDAExecutionProvider", CPU_PROVIDER)
-    return [name for name in wanted if name in available]
-
-
-def _load_errors() -> tuple[type[Exception], ...]:
-    state = onnxruntime.capi.onnxruntime_pybind11_state
-    return (
-        state.Fail,
-        state.InvalidProtobuf,
-        state.InvalidGraph,
-        state.NoSuchFile,
-        state.InvalidArgument,
-        state.NotImplemented,
-        state.RuntimeException,
-    )

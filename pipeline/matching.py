@@ -23,7 +23,8 @@ from pipeline.tracks import Track
 from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_place
 from pipeline.voting import BIN_SECONDS, count_votes, probes_of
 
-PROBES_A_FRAME = 16
+PROBES = (16, 512)  # a frame: few at first, and many when what they found is not accepted
+MOST_LOOKUPS = 24_000  # of a query, about 150 ms; one of many distinct codes gets fewer probes a frame
 CANDIDATES = 24  # places verified for each view of the query
 SAME_MOMENT_SECONDS = 1.0  # hypotheses closer than this are one answer
 SURE_ODDS = 50.0  # log odds of a moment without rivals
@@ -126,27 +127,46 @@ class Matcher:
         self.evidence = evidence
         self.rule = rule
 
-    def match(self, views: Sequence[FrameCodes]) -> Match | None:
-        """The best answer that the rule accepts, or None for "unknown".
+    def match(self, views: Sequence[FrameCodes], hopeful: Sequence[int] | None = None) -> Match | None:
+        """The best answer that the rule accepts, or None for "unknown"; see `best_guess`."""
+        best = self.best_guess(views, hopeful)
+        return best if best and self.accepts(best) else None
+
+    def accepts(self, match: Match) -> bool:
+        """Whether the rule lets this answer out."""
+        return match.confidence >= self.rule.accept
+
+    def best_guess(self, views: Sequence[FrameCodes], hopeful: Sequence[int] | None = None) -> Match | None:
+        """The likeliest answer, accepted or not; None when nothing got a vote.
 
         views: the same frames coded under several readings (as they are, mirrored, ...); empty ones are skipped.
+        hopeful: the views for which more codes are looked up when the likeliest ones led to no accepted answer; None
+        for all of them.
         """
-        best = self.best_guess(views)
-        return best if best and best.confidence >= self.rule.accept else None
-
-    def best_guess(self, views: Sequence[FrameCodes]) -> Match | None:
-        """The likeliest answer, accepted or not; None when nothing got a vote."""
         times = next((view.pts_seconds for view in views if len(view)), None)
         if times is None:
             return None
         middle = float(times[[0, -1]].mean())
-        postings = self.reference.postings()
         queries = {view: self._weigh(codes, middle) for view, codes in enumerate(views) if len(codes)}
-        parts = [part for view, query in queries.items() for part in self._verify(view, query, middle, postings)]
+        few, many = PROBES
+        parts = {view: self._verify(view, query, middle, few, MOST_LOOKUPS) for view, query in queries.items()}
+        best = self._decide(queries, parts, middle)
+        if best and self.accepts(best):
+            return best
+        again = [view for view in queries if hopeful is None or view in hopeful]
+        for view in again:
+            parts[view] = self._verify(view, queries[view], middle, many, MOST_LOOKUPS // len(again))
+        return self._decide(queries, parts, middle)
+
+    def _decide(
+        self, queries: dict[int, WeighedQuery], verified: dict[int, list[Hypotheses]], middle: float
+    ) -> Match | None:
+        """The likeliest of the verified hypotheses, with its odds and confidence."""
+        parts = [part for found in verified.values() for part in found]
         if not parts:
             return None
         hypotheses = Hypotheses.concatenate(parts)
-        null = float(np.log(max(postings, 2) * len(queries)))  # the score that "all is chance" has to be beaten by
+        null = float(np.log(max(self.reference.postings(), 2) * len(queries)))  # the score that "all is chance" has to be beaten by
         best, odds = _weigh_rivals(hypotheses, null)
         view, number = int(hypotheses.view[best]), int(hypotheses.number[best])
         if odds.both < SURE_NATS and queries[view].codes.lights is not None:
@@ -165,10 +185,11 @@ class Matcher:
         chance = self.evidence.log_chance(soft)
         return WeighedQuery(codes, soft, self.evidence, chance, frame_weights(codes.codes), codes.pts_seconds - middle)
 
-    def _verify(self, view: int, query: WeighedQuery, middle: float, postings: int) -> list[Hypotheses]:
+    def _verify(self, view: int, query: WeighedQuery, middle: float, probes: int, most: int) -> list[Hypotheses]:
         """Scores the surroundings of the places with most votes, at every speed, against the stored tracks."""
-        probes = probes_of(query.codes, PROBES_A_FRAME)
-        candidates = count_votes(probes, self.reference.lookup(probes.codes), middle, postings, CANDIDATES)
+        asked = probes_of(query.codes, probes, most)
+        postings = self.reference.postings()
+        candidates = count_votes(asked, self.reference.lookup(asked.codes), middle, postings, CANDIDATES)
         reach = float(np.abs(query.relative).max()) * SPEEDS.max() + BIN_SECONDS + 1
         windows = [(c.number, max(0.0, c.middle_seconds - reach), c.middle_seconds + reach) for c in candidates]
         parts = []

@@ -6,33 +6,34 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.codes import FrameCodes
+from pipeline.detector import SURE, ScreenFinder, Sighting, default_detector
 from pipeline.encoder import Corners, FrameEncoder, mirrored, whole_picture
-from pipeline.frames import Frame, RgbImage
+from pipeline.frames import Frame
 from pipeline.letterbox import ActiveArea
 from pipeline.motion import block_lights
-from pipeline.screen import ScreenFinder, Sighting
+from pipeline.screen import ScreenTracker
 
 QUERY_FPS = 10.0  # frames a second of query that are coded; more add cost and hardly evidence
-LOOK_EVERY = 2  # frames; the screen moves little in between, and looking takes longer than coding
-WHOLE, MIRRORED, INSIDE_BARS, INSIDE_BARS_MIRRORED, SCREEN = range(5)
-VIEWS = ("whole picture", "mirrored", "inside bars", "inside bars, mirrored", "screen")
+CROPS = (0.8, 0.6)  # of the picture's sides, around its middle: tried where no screen is surely seen
+WHOLE, MIRRORED, INSIDE_BARS, INSIDE_BARS_MIRRORED, SCREEN, WIDE_CROP, NARROW_CROP = range(7)
+VIEWS = ("whole picture", "mirrored", "inside bars", "inside bars, mirrored", "screen", "wide crop", "narrow crop")
+_PLAIN = {INSIDE_BARS: WHOLE, INSIDE_BARS_MIRRORED: MIRRORED, SCREEN: WHOLE, WIDE_CROP: WHOLE, NARROW_CROP: WHOLE}
 _NOTHING = FrameCodes.concatenate([])
 
 
 class Query:
     """The codes of the last `window_seconds` of a source, under each of `VIEWS`.
 
-    Only codes are kept, no pictures, so that memory does not grow with the source. Frames without bars, or on which
-    no screen is found, count in those views as the whole picture.
+    Only codes are kept, no pictures, so that memory does not grow with the source. Frames without bars, on which no
+    screen is found, or on which one is surely seen and no crop is tried, count in those views as the whole picture.
     """
 
-    def __init__(self, encoder: FrameEncoder, window_seconds: float) -> None:
+    def __init__(self, encoder: FrameEncoder, window_seconds: float, detector: ScreenFinder | None = None) -> None:
         self._encoder = encoder
+        self._detector = detector or default_detector()
         self._window_seconds = window_seconds
         self._area = ActiveArea()
-        self._finder = ScreenFinder()
-        self._screen: Sighting | None = None
-        self._looked = 0
+        self._tracker = ScreenTracker()
         self._views = [_NOTHING] * len(VIEWS)
         self._only: int | None = None
         self.screens: list[Sighting | None] = []  # of the frames last added
@@ -42,7 +43,7 @@ class Query:
     def add(self, frames: Sequence[Frame]) -> None:
         """Codes frames of one size that follow those already held."""
         images = [frame.image for frame in frames]
-        readings = self._readings([frame.image for frame in frames])
+        readings = self._readings(frames)
         coded = dict(zip(readings, self._encoder.encode_views(frames, list(readings.values())), strict=True))
         for view, corners in readings.items():
             lights = np.stack([block_lights(*pair) for pair in zip(images, corners, strict=True)])
@@ -51,7 +52,7 @@ class Query:
         self.frames += len(frames)
         start = self.last_pts_seconds - self._window_seconds
         for view in range(len(VIEWS)) if self._only is None else [self._only]:
-            new = coded.get(view, coded.get(MIRRORED if view == INSIDE_BARS_MIRRORED else WHOLE, _NOTHING))
+            new = coded.get(view, coded.get(_PLAIN.get(view, WHOLE), _NOTHING))
             self._views[view] = FrameCodes.concatenate([self._views[view], new]).since(start)
 
     def follow_only(self, view: int | None) -> None:
@@ -62,35 +63,42 @@ class Query:
 
     def views(self) -> list[FrameCodes]:
         """What to match, in the order of `VIEWS`; empty where a view says nothing that another does not say."""
-        plain = {INSIDE_BARS: WHOLE, INSIDE_BARS_MIRRORED: MIRRORED, SCREEN: WHOLE}
         return [
-            _NOTHING if i in plain and np.array_equal(view.codes, self._views[plain[i]].codes) else view
+            _NOTHING if i in _PLAIN and np.array_equal(view.codes, self._views[_PLAIN[i]].codes) else view
             for i, view in enumerate(self._views)
         ]
 
-    def _look(self, image: RgbImage) -> Sighting | None:
-        """Where the screen is; in between two looks it is where it was."""
-        if self._looked % LOOK_EVERY == 0:
-            self._screen = self._finder.add(image)
-        self._looked += 1
-        return self._screen
+    def hopeful(self) -> list[int]:
+        """The views for which a wider search is worth its cost: the screen where there is one, else what may be one."""
+        return [SCREEN] if any(self.screens) else [WHOLE, WIDE_CROP, NARROW_CROP]
 
-    def _readings(self, images: Sequence[RgbImage]) -> dict[int, list[Corners]]:
+    def _readings(self, frames: Sequence[Frame]) -> dict[int, list[Corners]]:
         """Where the screen is in each picture, by view; the views that find nothing of their own are left out."""
+        images = [frame.image for frame in frames]
         for image in images:
             self._area.add(image)
-        self.screens = [self._look(image) for image in images]
         whole = [whole_picture(image) for image in images]
         readings = {WHOLE: whole, MIRRORED: [mirrored(corners) for corners in whole]}
         inside = self._area.corners()
         if inside is not None:
             readings[INSIDE_BARS] = [inside] * len(images)
             readings[INSIDE_BARS_MIRRORED] = [mirrored(inside)] * len(images)
+        self.screens = self._look(frames) if self._only is None or self._only == SCREEN else [None] * len(frames)
         if any(self.screens):
             readings[SCREEN] = [
                 seen.corners if seen else corners for seen, corners in zip(self.screens, whole, strict=True)
             ]
+        if not any(seen and seen.confidence > SURE for seen in self.screens):
+            for view, share in zip((WIDE_CROP, NARROW_CROP), CROPS, strict=True):
+                readings[view] = [corners * share + corners[2] * (1 - share) / 2 for corners in whole]
         if self._only is None:
             return readings
-        plain = MIRRORED if self._only == INSIDE_BARS_MIRRORED else WHOLE
-        return {self._only: readings.get(self._only, readings[plain])}
+        return {self._only: readings.get(self._only, readings[_PLAIN.get(self._only, WHOLE)])}
+
+    def _look(self, frames: Sequence[Frame]) -> list[Sighting | None]:
+        """Where the screen is in each picture, followed from one to the next."""
+        seen = self._detector.detect([frame.image for frame in frames])
+        return [
+            self._tracker.add(sighting, frame.image.shape[:2], frame.pts_seconds)
+            for sighting, frame in zip(seen, frames, strict=True)
+        ]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.detector import ScreenFinder
 from pipeline.encoder import BATCH_FRAMES, FrameEncoder, batches_of_one_size
 from pipeline.frames import Frame
 from pipeline.matching import SAME_MOMENT_SECONDS, Match, Matcher
@@ -46,28 +47,82 @@ class LiveEvent:
     match: Match
 
 
-def identify_clip(frames: Iterable[Frame], encoder: FrameEncoder, matcher: Matcher) -> ClipAnswer:
+@dataclass(frozen=True)
+class Decision:
+    """What was known of a clip at one time of it.
+
+    at: seconds of clip seen. match: the answer that holds. first_seen: when it first held. guess: the likeliest answer,
+    accepted or not; None when nothing got a vote. frames: coded so far. final: the answer needs no more of the clip.
+    """
+
+    at: float
+    match: Match | None
+    first_seen: float
+    guess: Match | None
+    frames: int
+    final: bool
+
+
+def identify_clip(
+    frames: Iterable[Frame], encoder: FrameEncoder, matcher: Matcher, detector: ScreenFinder | None = None
+) -> ClipAnswer:
     """Identifies a clip, reading no more of it than the answer needs.
 
     An unknown clip is read to its end, the last `CLIP_WINDOW_SECONDS` at a time.
     """
-    query = Query(encoder, CLIP_WINDOW_SECONDS)
+    answer = ClipAnswer(None, 0.0, 0, 0.0)
+    for decision in decisions(frames, Query(encoder, CLIP_WINDOW_SECONDS, detector), matcher):
+        answer = ClipAnswer(decision.match, decision.first_seen, decision.frames, decision.at)
+        if decision.final:
+            break
+    return answer
+
+
+def decisions(frames: Iterable[Frame], query: Query, matcher: Matcher) -> Iterator[Decision]:
+    """The decisions about a clip as it is read, one a second and one at its end."""
     best: Match | None = None
-    first_seen, decided_at, seen = 0.0, 0.0, 0.0
-    for batch in batches_of_one_size(frames, BATCH_FRAMES):
+    guess: Match | None = None
+    first_seen, seen, decided = 0.0, 0.0, True
+    for batch, due in _until_due(frames):
         query.add(batch)
-        seen = query.last_pts_seconds
-        if seen - decided_at < CLIP_STEP_SECONDS:
+        seen, decided = query.last_pts_seconds, due
+        if not due:
             continue
-        decided_at = seen
-        best, first_seen = _revised(best, matcher.match(query.views()), first_seen, seen)
+        guess = matcher.best_guess(query.views(), query.hopeful())
+        best, first_seen = _revised(best, _accepted(guess, matcher), first_seen, seen)
         query.follow_only(best.view if best else None)
-        if best:
-            if seen >= ENOUGH_SECONDS or (best.odds.both >= SURE_NATS and seen >= SURE_SECONDS):
-                break
-    if query.frames and (seen > decided_at or seen == 0.0):
-        best, first_seen = _revised(best, matcher.match(query.views()), first_seen, seen)
-    return ClipAnswer(best, first_seen, query.frames, seen)
+        sure = best is not None and best.odds.both >= SURE_NATS and seen >= SURE_SECONDS
+        enough = best is not None and seen >= ENOUGH_SECONDS
+        yield Decision(seen, best, first_seen, guess, query.frames, sure or enough)
+    if not decided:
+        guess = matcher.best_guess(query.views(), query.hopeful())
+        best, first_seen = _revised(best, _accepted(guess, matcher), first_seen, seen)
+        yield Decision(seen, best, first_seen, guess, query.frames, True)
+
+
+def _until_due(frames: Iterable[Frame]) -> Iterator[tuple[list[Frame], bool]]:
+    """Batches to code, and whether a decision is due after them; the frame at which it is due ends its batch."""
+    clock = _Clock()
+    for batch in batches_of_one_size(frames, BATCH_FRAMES, clock.is_due):
+        passed = clock.is_due(batch[-1])
+        if passed:
+            clock.due_seconds = (batch[-1].pts_seconds // CLIP_STEP_SECONDS + 1) * CLIP_STEP_SECONDS
+        yield batch, passed
+
+
+@dataclass
+class _Clock:
+    """due_seconds: time of the clip at which the next decision is due."""
+
+    due_seconds: float = CLIP_STEP_SECONDS
+
+    def is_due(self, frame: Frame) -> bool:
+        """Whether a decision is due after this frame."""
+        return frame.pts_seconds >= self.due_seconds
+
+
+def _accepted(guess: Match | None, matcher: Matcher) -> Match | None:
+    return guess if guess and matcher.accepts(guess) else None
 
 
 def _revised(best: Match | None, new: Match | None, first_seen: float, now: float) -> tuple[Match | None, float]:
@@ -113,7 +168,7 @@ class LiveSession:
             self._current = None
 
     def _decide(self, now: float) -> Iterator[LiveEvent]:
-        match = self._matcher.match(self._query.views())
+        match = self._matcher.match(self._query.views(), self._query.hopeful())
         if match is None:
             if self._current and now - self._held_at >= LOST_AFTER_SECONDS:
                 yield LiveEvent("lost", now, self._current)

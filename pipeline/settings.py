@@ -15,7 +15,7 @@ class Settings(BaseSettings):
 
     home: data folder; default the platform's user data folder.
     redis: "embedded", or a `redis://`, `rediss://` or `unix://` URL.
-    encoder: folder of an encoder bundle; default the one VNOME ships.
+    encoder, detector: folders of bundles; default those that VNOME ships.
     """
 
     model_config = SettingsConfigDict(env_prefix="VNOME_")
@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("vnome", appauthor=False)))
     redis: str = EMBEDDED
     encoder: Path | None = None
+    detector: Path | None = None
 
 
 @cache

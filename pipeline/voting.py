@@ -37,12 +37,13 @@ class Probes:
     seconds: npt.NDArray[np.float64] = field(repr=False)
 
 
-def probes_of(query: FrameCodes, probes_a_frame: int) -> Probes:
-    """Probes of every frame; neighbours with the same code are one run, asked by its surest frame."""
+def probes_of(query: FrameCodes, probes_a_frame: int, most: int) -> Probes:
+    """Probes of every frame, at most `most` in all; neighbours with the same code are one run, asked by its surest."""
     change = np.concatenate([[True], query.codes[1:] != query.codes[:-1]])
     run_of = np.cumsum(change) - 1
     surest = np.lexsort((-query.margins.sum(axis=1), run_of))
     first = surest[np.searchsorted(run_of[surest], np.arange(run_of[-1] + 1))]
+    probes_a_frame = max(1, min(probes_a_frame, most // len(first)))
     codes = probe_codes(query.codes[first], query.margins[first], probes_a_frame)  # (runs, probes)
     runs = np.repeat(np.arange(len(first)), probes_a_frame)
     return Probes(codes.ravel(), runs, np.repeat(query.pts_seconds[first], probes_a_frame))

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from pipeline.console import print_json
+from pipeline.detector import SURE, ScreenDetector, default_detector
 from pipeline.drawing import SeenFrame, save_picture, sheet
 from pipeline.encoder import Encoder, batches_of_one_size, default_encoder, whole_picture
 from pipeline.errors import EXIT_DONE
@@ -14,7 +16,6 @@ from pipeline.media import probe, read_frames
 
 BATCH = 8
 MOST_DRAWN = 30  # frames on the picture; more would be too small to read
-WHOLE_PICTURE_CONFIDENCE = 0.0  # the screen is taken to fill the picture, it was not found
 
 
 def inspect(
@@ -30,15 +31,14 @@ def inspect(
         probe(source)
     rows: list[dict[str, Any]] = []
     drawn: list[SeenFrame] = []
-    encoder = default_encoder()
+    encoder, detector = default_encoder(), default_detector()
     for source in sources:
-        for frame in _seen(source, encoder, fps):
+        for frame in _seen(source, encoder, detector, fps):
             rows.append(_row(frame))
             if picture and len(drawn) < MOST_DRAWN:
                 drawn.append(frame)
             if not json:
-                weakest = float(frame.margins.min())
-                print(f"{frame.source}  {frame.at_seconds:8.2f} s  0x{frame.code:08x}  least margin {weakest:.2f} nats")
+                print(_line(frame))
     if picture:
         save_picture(sheet(drawn), picture)
     if json:
@@ -46,22 +46,48 @@ def inspect(
     return EXIT_DONE
 
 
-def _seen(source: Path, encoder: Encoder, fps: float) -> Iterator[SeenFrame]:
+def _seen(source: Path, encoder: Encoder, detector: ScreenDetector, fps: float) -> Iterator[SeenFrame]:
+    """Each frame by itself: its screen where one is surely seen, and the code of the screen or of the whole picture."""
+    about = probe(source)
     for batch in batches_of_one_size(read_frames(source, max_fps=fps), BATCH):
-        screens = [whole_picture(frame.image) for frame in batch]
-        coded = encoder.encode_views(batch, [screens])[0]
-        for frame, screen, code, margins in zip(batch, screens, coded.codes, coded.margins, strict=True):
+        found = detector.detect([frame.image for frame in batch])
+        screens = [seen.corners if seen.confidence > SURE else None for seen in found]
+        places = [
+            whole_picture(frame.image) if screen is None else screen
+            for frame, screen in zip(batch, screens, strict=True)
+        ]
+        coded = encoder.encode_views(batch, [places])[0]
+        stored = max(about.width, about.height, *batch[0].image.shape[:2])  # frames are read at a smaller size
+        scale = stored / max(batch[0].image.shape[:2])
+        for i, (frame, screen, seen) in enumerate(zip(batch, screens, found, strict=True)):
             yield SeenFrame(
-                str(source), frame.pts_seconds, frame.image, screen, WHOLE_PICTURE_CONFIDENCE, int(code), margins
+                source=str(source),
+                at_seconds=frame.pts_seconds,
+                image=frame.image,
+                screen=screen,
+                screen_confidence=seen.confidence,
+                code=int(coded.codes[i]),
+                margins=coded.margins[i],
+                scale=scale,
             )
+
+
+def _line(frame: SeenFrame) -> str:
+    where = "no screen found, the whole picture is coded"
+    if frame.screen is not None:
+        where = "screen at " + " ".join(f"{x:.0f},{y:.0f}" for x, y in (frame.screen * frame.scale).tolist())
+    return (
+        f"{frame.source}  {frame.at_seconds:8.2f} s  0x{frame.code:08x}  {where}  "
+        f"(confidence {frame.screen_confidence:.2f})"
+    )
 
 
 def _row(frame: SeenFrame) -> dict[str, Any]:
     return {
         "source": frame.source,
         "at_seconds": round(frame.at_seconds, 3),
-        "screen": None if frame.screen is None else frame.screen.round(1).tolist(),
-        "screen_confidence": frame.screen_confidence,
+        "screen": None if frame.screen is None else (frame.screen * np.float32(frame.scale)).round(1).tolist(),
+        "screen_confidence": round(frame.screen_confidence, 4),
         "code": f"0x{frame.code:08x}",
         "margins": [round(float(margin), 3) for margin in frame.margins],
         "labels": [],

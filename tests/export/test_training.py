@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from export.hash_training import HashTrainer, HashTrainingConfig, _Sampler, load_network
 from export.networks.sparse_hash import SparseHashConfig
-from export.training import Trainer, TrainingConfig, _Sampler, load_network
+from export.training import Trainer
 from pipeline.errors import InputError
 from tests.export.test_calibration import moments
 
 SMALL = SparseHashConfig(side=16, channels=(4, 8, 8, 8), features=16, dropout=0.1)
 
 
-def config(steps: int, seed: int = 0) -> TrainingConfig:
-    return TrainingConfig(steps=steps, films_per_batch=8, moments_per_film=2, seed=seed, network=SMALL)
+def config(steps: int, seed: int = 0) -> HashTrainingConfig:
+    return HashTrainingConfig(steps=steps, films_per_batch=8, moments_per_film=2, seed=seed, network=SMALL)
 
 
 def losses_of(trainer: Trainer) -> list[float]:
@@ -23,7 +24,7 @@ def losses_of(trainer: Trainer) -> list[float]:
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    losses = losses_of(Trainer(config(60), moments(), tmp_path))
+    losses = losses_of(HashTrainer(config(60), moments(), tmp_path))
     assert len(losses) == 60
     assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 4 * np.std(losses[-10:]) / np.sqrt(10)
     network = load_network(tmp_path)
@@ -33,14 +34,15 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 def test_same_seed_same_losses_and_another_seed_others(tmp_path: Path) -> None:
     first, again, other = (
-        losses_of(Trainer(config(5, seed), moments(), tmp_path / name)) for name, seed in (("a", 0), ("b", 0), ("c", 1))
+        losses_of(HashTrainer(config(5, seed), moments(), tmp_path / name))
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert first == again
     assert first != other
 
 
 def test_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
-    whole = losses_of(Trainer(config(8), moments(), tmp_path / "whole"))
+    whole = losses_of(HashTrainer(config(8), moments(), tmp_path / "whole"))
     seen: list[float] = []
 
     def interrupt(progress: object) -> None:
@@ -49,15 +51,15 @@ def test_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path: Path) -> 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Trainer(config(8), moments(), tmp_path / "cut").run(interrupt)
-    rest = losses_of(Trainer(config(8), moments(), tmp_path / "cut"))
+        HashTrainer(config(8), moments(), tmp_path / "cut").run(interrupt)
+    rest = losses_of(HashTrainer(config(8), moments(), tmp_path / "cut"))
     assert seen + rest == whole
 
 
 def test_folder_of_another_run_is_refused(tmp_path: Path) -> None:
-    losses_of(Trainer(config(1), moments(), tmp_path))
+    losses_of(HashTrainer(config(1), moments(), tmp_path))
     with pytest.raises(InputError, match="another configuration"):
-        Trainer(config(2), moments(), tmp_path)
+        HashTrainer(config(2), moments(), tmp_path)
     with pytest.raises(InputError, match="no training run"):
         load_network(tmp_path / "nothing")
 
@@ -65,13 +67,13 @@ def test_folder_of_another_run_is_refused(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be made a folder"):
-        losses_of(Trainer(config(1), moments(), tmp_path / "file" / "run"))
+        losses_of(HashTrainer(config(1), moments(), tmp_path / "file" / "run"))
 
 
 def test_one_film_is_too_few(tmp_path: Path) -> None:
     one = moments().of_films(np.arange(10) == 3)
     with pytest.raises(InputError, match="at least two films"):
-        Trainer(config(1), one, tmp_path)
+        HashTrainer(config(1), one, tmp_path)
 
 
 def test_batches_hold_pairs_that_must_be_told_apart() -> None:
@@ -88,6 +90,6 @@ def test_batches_hold_pairs_that_must_be_told_apart() -> None:
 
 def test_random_state_of_torch_is_not_needed(tmp_path: Path) -> None:
     torch.manual_seed(123)
-    first = losses_of(Trainer(config(2), moments(), tmp_path / "a"))
+    first = losses_of(HashTrainer(config(2), moments(), tmp_path / "a"))
     torch.manual_seed(321)
-    assert losses_of(Trainer(config(2), moments(), tmp_path / "b")) == first
+    assert losses_of(HashTrainer(config(2), moments(), tmp_path / "b")) == first

@@ -32,7 +32,21 @@ def test_probes_of_a_frame_are_distinct() -> None:
     assert all(len(set(row.tolist())) == 128 for row in probes)
 
 
-@pytest.mark.parametrize("probes", [0, 129])
+def test_many_probes_are_the_cheapest_subsets_of_the_twelve_least_certain_bits() -> None:
+    rng = np.random.default_rng(4)
+    margins = rng.uniform(0.1, 4, (3, 32)).astype(np.float32)
+    codes = rng.integers(0, 1 << 32, 3, dtype=np.uint32)
+    probes = probe_codes(codes, margins, 512)
+    for i in range(3):
+        uncertain = np.argsort(margins[i])[:12]
+        cost = [sum(float(margins[i, b]) for n, b in enumerate(uncertain) if k >> n & 1) for k in range(1 << 12)]
+        flipped = [[b for b in range(32) if int(probes[i, p] ^ codes[i]) >> b & 1] for p in range(512)]
+        given = [sum(float(margins[i, b]) for b in bits) for bits in flipped]
+        assert given == pytest.approx(sorted(cost)[:512], abs=1e-4)
+        assert len(set(probes[i].tolist())) == 512
+
+
+@pytest.mark.parametrize("probes", [0, 4097])
 def test_probes_out_of_range_are_refused(probes: int) -> None:
-    with pytest.raises(ValueError, match="1 to 128"):
+    with pytest.raises(ValueError, match="1 to 4096"):
         probe_codes(np.zeros(1, np.uint32), np.zeros((1, 32), np.float32), probes)

@@ -18,7 +18,7 @@ def test_neighbours_with_one_code_are_one_run_asked_by_the_surest() -> None:
     margins = np.ones((4, 32), np.float32)
     margins[1] = 2.0
     query = FrameCodes(np.array([0.0, 0.1, 0.2, 0.3]), np.array([7, 7, 7, 9], np.uint32), margins)
-    asked = probes_of(query, 2)
+    asked = probes_of(query, 2, 10_000)
     assert asked.run.tolist() == [0, 0, 1, 1]
     assert asked.seconds.tolist() == [0.1, 0.1, 0.3, 0.3]
     assert asked.codes[[0, 2]].tolist() == [7, 9]

@@ -1,0 +1,127 @@
+"""From what the cells say to four corners: votes give a first outline, lines through the sides make it exact.
+
+Only tensor sums, products and one arg-max, so that it is a part of the exported graph: every device that runs the
+bundle gets the same corners. Lines are fitted by iteratively re-weighted least squares (Holland and Welsch, "Robust
+regression using iteratively reweighted least-squares", 1977) with Welsch's weights exp(-d^2 / 2 s^2).
+"""
+
+# N batch, h and w map size, M = h w cells; all places are in cells
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from export.networks.screen_detector import VOTE_CELLS, ScreenMaps, cell_middles
+
+VOTE_ROUNDS = 3
+LINE_ROUNDS = 3
+VOTE_SPREAD = 0.12  # of the screen's size: votes further apart speak of another screen
+LINE_SPREAD = (0.10, 0.05, 0.03)  # of the screen's size, by round: how far from the line a cell still counts
+LEAST_SPREAD = (1.5, 0.8, 0.5)  # cells
+PRIOR_WEIGHT = 0.4  # cells; of the outline by votes, where a side is out of view
+BEYOND = 0.12  # of a side: how far past its ends its cells count
+
+
+class FoundScreen(NamedTuple):
+    """corners: (N, 4, 2) x and y in cells, clockwise from the film's top left. confidence: (N,), 0..1."""
+
+    corners: torch.Tensor
+    confidence: torch.Tensor
+
+
+class QuadFit(nn.Module):
+    """The most convincing screen of each picture; where there is none, some outline with confidence near 0."""
+
+    def forward(self, maps: ScreenMaps) -> FoundScreen:
+        height, width = maps.inside.shape[2:]
+        cells = cell_middles(height, width, maps.inside.device).flatten(1).T  # (M, 2)
+        inside = torch.sigmoid(maps.inside.float())  # (N, 1, h, w)
+        film = inside.flatten(1)  # (N, M)
+        votes = maps.votes.float().flatten(2).transpose(1, 2)  # (N, M, 8)
+        votes = votes * VOTE_CELLS + cells.repeat(1, 4)  # (N, M, 8)
+        outline = self._outline(inside, film, votes)  # (N, 4, 2)
+        sides = torch.sigmoid(maps.sides.float()).flatten(2)  # (N, 4, M)
+        points = torch.unflatten(maps.offsets.float(), 1, (4, 2)).flatten(3).transpose(2, 3) + cells  # (N, 4, M, 2)
+        corners = self._fit(outline, sides, points)
+        overlap = torch.minimum(film, quad_mask(corners, cells)).sum(dim=1)
+        union = torch.maximum(film, quad_mask(corners, cells)).sum(dim=1)
+        return FoundScreen(corners, overlap / (union + 2.0))
+
+    def _outline(self, inside: torch.Tensor, film: torch.Tensor, votes: torch.Tensor) -> torch.Tensor:
+        """The outline that the cells of one screen agree on, (N, 4, 2)."""
+        smooth = functional.avg_pool2d(inside, 5, stride=1, padding=2).flatten(1)  # (N, M)
+        best = smooth.argmax(dim=1)  # (N,)
+        outline = votes.gather(1, best.view(-1, 1, 1).expand(-1, 1, 8)).squeeze(1)  # (N, 8)
+        for _ in range(VOTE_ROUNDS):
+            spread = VOTE_SPREAD * _size(torch.unflatten(outline, 1, (4, 2))) + 1.0  # (N, 1)
+            apart = (votes - outline.unsqueeze(1)).square().mean(dim=2)  # (N, M)
+            weight = film * torch.exp(-apart / (2 * spread.square()))  # (N, M)
+            outline = (weight.unsqueeze(2) * votes).sum(dim=1) / (weight.sum(dim=1, keepdim=True) + 1e-6)
+        return torch.unflatten(outline, 1, (4, 2))
+
+    def _fit(self, outline: torch.Tensor, sides: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """Lines through the cells of each side, crossed: (N, 4, 2)."""
+        size = _size(outline).unsqueeze(2)  # (N, 1, 1)
+        start, stop = outline, outline.roll(-1, dims=1)  # (N, 4, 2): side k runs from corner k to the next
+        middle, along = (start + stop) / 2, stop - start
+        length = along.norm(dim=2, keepdim=True) + 1e-3
+        along = along / length
+        reach = ((points - middle.unsqueeze(2)) * along.unsqueeze(2)).sum(dim=3).abs()  # (N, 4, M)
+        seen = sides.square() * torch.sigmoid((length * (0.5 + BEYOND) - reach) / (0.05 * length + 0.3))
+        ends = torch.stack([start, stop], dim=2)  # (N, 4, 2, 2)
+        for share, least in zip(LINE_SPREAD, LEAST_SPREAD, strict=True):
+            normal = torch.stack([-along[..., 1], along[..., 0]], dim=2)  # (N, 4, 2)
+            off = ((points - middle.unsqueeze(2)) * normal.unsqueeze(2)).sum(dim=3)  # (N, 4, M)
+            weight = seen * torch.exp(-off.square() / (2 * (share * size + least).square()))
+            middle, along = _line(points, weight, ends)
+        return _crossings(middle, along, outline)
+
+
+def _line(points: torch.Tensor, weight: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Total least squares: a point and the direction of the line, (N, 4, 2) each."""
+    prior = PRIOR_WEIGHT / 2
+    total = weight.sum(dim=2, keepdim=True) + 2 * prior  # (N, 4, 1)
+    middle = ((weight.unsqueeze(3) * points).sum(dim=2) + prior * ends.sum(dim=2)) / total  # (N, 4, 2)
+    off, far = points - middle.unsqueeze(2), ends - middle.unsqueeze(2)
+    spread = (weight.unsqueeze(3) * off.square()).sum(dim=2) + prior * far.square().sum(dim=2)  # (N, 4, 2)
+    mixed = (weight * off[..., 0] * off[..., 1]).sum(dim=2) + prior * (far[..., 0] * far[..., 1]).sum(dim=2)
+    # the main axis of a 2 x 2 covariance, its angle halved by way of the bisector (cos + 1, sin)
+    difference = spread[..., 0] - spread[..., 1]  # (N, 4)
+    scale = torch.sqrt(difference.square() + 4 * mixed.square() + 1e-9)
+    cosine, sine = difference / scale, 2 * mixed / scale
+    flat = torch.stack([1 + cosine, sine], dim=2)
+    steep = torch.stack([sine, 1 - cosine], dim=2)
+    along = torch.where((cosine > 0).unsqueeze(2), flat, steep)
+    return middle, along / (along.norm(dim=2, keepdim=True) + 1e-6)
+
+
+def _crossings(middle: torch.Tensor, along: torch.Tensor, outline: torch.Tensor) -> torch.Tensor:
+    """Corner k is where side k - 1 meets side k; where they hardly meet, it stays where the votes put it."""
+    before, before_along = middle.roll(1, dims=1), along.roll(1, dims=1)
+    cross = before_along[..., 0] * along[..., 1] - before_along[..., 1] * along[..., 0]  # (N, 4)
+    gap = middle - before
+    step = (gap[..., 0] * along[..., 1] - gap[..., 1] * along[..., 0]) / torch.where(
+        cross.abs() < 0.1, torch.full_like(cross, 0.1), cross
+    )
+    corners = before + before_along * step.unsqueeze(2)
+    far = (corners - outline).norm(dim=2) > 0.5 * _size(outline) + 2.0
+    return torch.where(((cross.abs() < 0.1) | far).unsqueeze(2), outline, corners)
+
+
+def _size(quad: torch.Tensor) -> torch.Tensor:
+    """Half of the sum of the diagonals, (N, 4, 2) -> (N, 1)."""
+    first, second = (quad[:, 2] - quad[:, 0]).norm(dim=1), (quad[:, 3] - quad[:, 1]).norm(dim=1)
+    size: torch.Tensor = (first + second) / 2
+    return size.unsqueeze(1)
+
+
+def quad_mask(quad: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """How much of each cell is inside a convex outline, about: (N, 4, 2), (M, 2) -> (N, M), 0..1."""
+    start, along = quad, quad.roll(-1, dims=1) - quad  # (N, 4, 2)
+    off = cells.view(1, 1, -1, 2) - start.unsqueeze(2)  # (N, 4, M, 2)
+    cross = along[..., 0].unsqueeze(2) * off[..., 1] - along[..., 1].unsqueeze(2) * off[..., 0]  # > 0 inside
+    depth = cross / (along.norm(dim=2).unsqueeze(2) + 1e-6)  # cells
+    mask: torch.Tensor = (depth + 0.5).clamp(0, 1).amin(dim=1)
+    return mask
