@@ -92,6 +92,7 @@ def code_quality(
     rng = np.random.default_rng(0)
     one, other = rng.integers(0, len(clean), (2, STRANGERS))
     strangers = np.bitwise_count(clean[one] ^ clean[other])[films[one] != films[other]] / CODE_BITS
+    spread = float(strangers.var()) if len(strangers) else 0.0
     hits = {
         f"hits_{n}_probes": float((probe_codes(camera, np.abs(pairs.camera), n) == clean[:, None]).any(axis=1).mean())
         for n in probes
@@ -101,7 +102,7 @@ def code_quality(
         "bit_entropy": entropy.round(3).tolist(),
         "bit_entropy_mean": float(entropy.mean()),
         "bit_entropy_least": float(entropy.min()),
-        "effective_bits": float(strangers.mean() * (1 - strangers.mean()) / strangers.var()),
+        "effective_bits": float(strangers.mean() * (1 - strangers.mean())) / spread if spread else None,
         "distinct_codes": len(np.unique(clean)) / len(clean),
         "ones_mean": float(ones.mean()),
         "flips_mean": float(flips.mean()),

@@ -181,6 +181,8 @@ def _export_detector(run: Path, films: Path, folders: tuple[Path, Path, Path], o
 
     network = load_detector(run)
     _, unseen = load_scene_sources(films, *folders)
+    if not unseen.films or not unseen.rooms:
+        raise InputError(f"no film or room of {films} and {folders[1]} is held out; give the folders of the training")
     config = load_checkpoint(run)["config"]
     command = "vnome train --model detector --films FILMS --stills STILLS --rooms ROOMS --televisions CSV"
     card = {
@@ -264,7 +266,8 @@ def evaluate(
     clips: Annotated[int, typer.Option(min=1, help="Clips for each level and edit.")] = 40,
     unknown_clips: Annotated[int, typer.Option(min=0, help="Clips of films that are not indexed, a level.")] = 40,
     recordings: Annotated[
-        Path | None, typer.Option(help="Folder that keeps what the phone filmed, for the next run.")
+        Path | None,
+        typer.Option(help="Folder that keeps what the phone filmed, for the next run.  [default: within --out]"),
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Also pHash, LSH, ITQ, PDQ and the unrectified picture.")] = True,
     seed: Annotated[int, typer.Option(help="Of the choice of clips and rooms.")] = 0,
@@ -279,7 +282,8 @@ def evaluate(
 
     chosen = [name for name in edits if name != "none"] if edits else list(EDITS)
     filmed = [level for level in levels if level != "none"] if levels else list(LEVELS)
-    plan = Plan(films, unknown, chosen, filmed, clips, unknown_clips, recordings, baselines, seed)
+    kept = recordings or (out / "recordings" if out else None)
+    plan = Plan(films, unknown, chosen, filmed, clips, unknown_clips, kept, baselines, seed)
     result = evaluate_films(plan)
     if out:
         from export.plots import draw_all

@@ -17,7 +17,7 @@ from export.detector_graph import DetectorGraph
 from export.networks.screen_detector import ScreenDetectorNetwork
 from export.scenes import Quad, SceneMaker, SceneSources
 from pipeline.bundles import load_bundle
-from pipeline.detector import DETECTOR, SURE, ScreenDetector
+from pipeline.detector import DETECTOR, SURE, ScreenDetector, ScreenFinder
 from pipeline.errors import BundleError
 from pipeline.frames import RgbImage
 
@@ -69,7 +69,7 @@ def check_parity(graph: DetectorGraph, model: onnx.ModelProto, pictures: Sequenc
     return largest
 
 
-def check(detector: ScreenDetector, pictures: Sequence[RgbImage], truths: Sequence[Quad | None]) -> Checks:
+def check(detector: ScreenFinder, pictures: Sequence[RgbImage], truths: Sequence[Quad | None]) -> Checks:
     """Runs a detector on pictures whose screens are known; None: there is none."""
     error, confidence, whole = [], [], []
     for picture, truth, seen in zip(pictures, truths, detector.detect(pictures), strict=True):
@@ -113,7 +113,7 @@ def write_detector(
     return write_bundle(model, DETECTOR, {**known, **card, "quality": measured}, folder)
 
 
-def detector_quality(detector: ScreenDetector, unseen: SceneSources) -> dict[str, Any]:
+def detector_quality(detector: ScreenFinder, unseen: SceneSources) -> dict[str, Any]:
     """What the card says: errors on simulated and real screens, and how often an empty room is seen as empty."""
     pictures, truths = held_out_scenes(unseen, seed=2)
     simulated = check(detector, pictures, truths)

@@ -54,7 +54,9 @@ class DetectorTrainer(Trainer):
         if self._batches is None:  # after a checkpoint was read, so that it goes on with the right batch
             scenes = SceneBatches(self._sources, config.pictures, config.seed, self.step)
             prefetch = 4 if self._workers else None
-            self._batches = iter(DataLoader(scenes, None, num_workers=self._workers, prefetch_factor=prefetch))
+            own = torch.Generator()  # the loader's draw must not move what a checkpoint restored for the dropout
+            loader = DataLoader(scenes, None, num_workers=self._workers, prefetch_factor=prefetch, generator=own)
+            self._batches = iter(loader)
         pictures, corners, present = (part.to(self.device) for part in next(self._batches))
         with self.autocast():
             maps = self.network(pictures)

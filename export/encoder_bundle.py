@@ -104,14 +104,15 @@ def network_of(bundle: Bundle) -> SparseHashNetwork:
         network = SparseHashNetwork(SparseHashConfig(**{**sizes, "channels": tuple(sizes["channels"])}))
         state = network.state_dict()
         for name in state:
-            if f"network.{name}" in values:
+            # equal vectors are stored once, which only those are that training left as they were made
+            if f"network.{name}" in values or state[name].dim() > 1:
                 state[name] = values[f"network.{name}"]
         # the exporter folds the balance of the bits into the dictionary, and keeps the thresholds' positive part
         state["head.balance.running_mean"] = -values["network.head.dictionary.weight_bias"]
         state["head.balance.running_var"] = torch.ones_like(state["head.balance.running_var"]) - BATCH_NORM_EPSILON
         state["head.threshold"] = _thresholds(model, values)
         network.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise BundleError(f"bundle {bundle.folder}: no Sparse-Hash network can be read from it ({error})") from None
     return network.eval()
 

@@ -58,6 +58,8 @@ class Plan:
     seed: int
 
     def __post_init__(self) -> None:
+        if not self.edits and not self.levels:
+            raise InputError("no edit and no level is nothing to measure; leave --edit none or --level none out")
         for name in self.edits:
             if name not in EDITS:
                 raise InputError(f"no edit is called {name!r}; there are: {'; '.join(EDITS)}")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pdqhash
 
 from pipeline.codes import FrameCodes
-from pipeline.detector import SURE, ScreenDetector, ScreenFinder, Sighting
+from pipeline.detector import SURE, ScreenFinder, Sighting
 from pipeline.encoder import Corners, FrameEncoder, whole_picture
 from pipeline.evidence import EvidenceModel
 from pipeline.frames import Frame, RgbImage
@@ -31,6 +31,7 @@ PDQ_SIDE = 256  # pixels of a rectified picture
 PDQ_RADIUS = 31  # bits of 256, the distance that PDQ's makers recommend
 PDQ_VOTES = 3  # frames that must agree on film and offset
 PDQ_BIN_SECONDS = 0.5
+PDQ_MOMENT_ODDS = 100.0  # no other moment is weighed; more than a clip's votes, so that those alone rank the answers
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class SeenClip:
     screens: list[Sighting | None] = field(repr=False)
 
     @staticmethod
-    def of_file(path: Path, detector: ScreenDetector) -> "SeenClip":
+    def of_file(path: Path, detector: ScreenFinder) -> "SeenClip":
         """Reads a clip."""
         frames = list(read_frames(path, max_fps=QUERY_FPS))
         sightings = detector.detect([frame.image for frame in frames])
@@ -182,7 +183,7 @@ class PdqIdentifier(Identifier):
                 near = bins == offsets[int(counts.argmax())]
                 at = float(np.median((moments[place] - times[query])[near]))
         share = best / max(len(codes), 1)
-        return Guess(seconds, film, at, 1.0, Odds(float(best), 0.0), share, best >= PDQ_VOTES, seconds)
+        return Guess(seconds, film, at, 1.0, Odds(float(best), PDQ_MOMENT_ODDS), share, best >= PDQ_VOTES, seconds)
 
 
 class _Remembered(ScreenFinder):

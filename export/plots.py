@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 
 from export.report import PHONE, failures
-from pipeline.detector import ScreenDetector
+from pipeline.detector import ScreenFinder
 from pipeline.frames import RgbImage
 from pipeline.media import read_frames
 from pipeline.screen import ScreenTracker
@@ -21,7 +21,7 @@ GALLERY, COLUMNS = 16, 4
 TILE = (320, 214)  # pixels, width and height, of which the text takes the last 34
 
 
-def draw_all(result: dict[str, Any], folder: Path, identifier: str, detector: ScreenDetector) -> list[Path]:
+def draw_all(result: dict[str, Any], folder: Path, identifier: str, detector: ScreenFinder) -> list[Path]:
     """Writes the plots that the result has figures for; returns their paths."""
     drawn = [
         _identification(result, folder),
@@ -58,11 +58,12 @@ def _identification(result: dict[str, Any], folder: Path) -> Path | None:
 
 
 def _error_trade_off(result: dict[str, Any], folder: Path) -> Path | None:
+    curves = {name: part["error_trade_off"] for name, part in result["identifiers"].items() if part["error_trade_off"]}
+    if not curves:
+        return None
     figure, axis = plt.subplots(figsize=(5, 4))
-    for name, part in result["identifiers"].items():
-        points = part["error_trade_off"]
-        if points:
-            axis.plot([100 * p["false_alarm"] for p in points], [100 * p["miss"] for p in points], label=name)
+    for name, points in curves.items():
+        axis.plot([100 * p["false_alarm"] for p in points], [100 * p["miss"] for p in points], label=name)
     axis.set(xlabel="wrong answers, % of all clips", ylabel="known clips missed, %", xscale="symlog")
     axis.grid(alpha=0.3)
     axis.legend(fontsize=7)
@@ -97,7 +98,7 @@ def _probes(result: dict[str, Any], folder: Path) -> Path | None:
     return _saved(figure, folder / "probes.png")
 
 
-def _gallery(missed: Sequence[dict[str, Any]], folder: Path, detector: ScreenDetector) -> Path | None:
+def _gallery(missed: Sequence[dict[str, Any]], folder: Path, detector: ScreenFinder) -> Path | None:
     """A frame of each failure with the screen that was found, and what was answered."""
     if not missed:
         return None
@@ -109,7 +110,7 @@ def _gallery(missed: Sequence[dict[str, Any]], folder: Path, detector: ScreenDet
     return path
 
 
-def _tile(outcome: dict[str, Any], detector: ScreenDetector) -> RgbImage:
+def _tile(outcome: dict[str, Any], detector: ScreenFinder) -> RgbImage:
     tracker, seen, image = ScreenTracker(), None, None
     for frame in read_frames(Path(outcome["clip"]), max_fps=10.0, end_seconds=2.0):
         image = frame.image.copy()

@@ -52,7 +52,7 @@ def make_recordings(
         film = usable[int(rng.choice(len(usable), p=weights / weights.sum()))]
         start = float(rng.uniform(0, lengths[film] - seconds - 0.4))
         path = folder / f"{level}-{seconds:g}s-{seed}-{number:04d}.mp4"
-        if not path.with_suffix(".json").is_file():
+        if not path.with_suffix(".json").is_file() or _load(path).film != film.stem:  # it may be of other films
             _film(film, start, seconds, level, FIRST_SEED + 1000 * seed + number, path)
         recordings.append(_load(path))
         report()

@@ -97,7 +97,8 @@ def _error_trade_off(rows: list["Outcome"]) -> list[dict[str, float]]:
 
     A wrong answer to a known clip counts as a miss, and above the bound as a false alarm as well.
     """
-    scores = [(min(row.guesses[-1].odds.film, row.guesses[-1].odds.both), row) for row in rows]
+    answered = [row for row in rows if row.guesses[-1].film is not None]  # nothing can only be called unknown
+    scores = [(row.guesses[-1].odds.both, row) for row in answered]
     known = sum(row.known for row in rows)
     points = []
     for bound in sorted({round(score, 2) for score, _ in scores}):

@@ -20,12 +20,7 @@ from pipeline.media import probe
 FRAMES_A_FILM = 8
 HELD_OUT_FILMS = 0.1  # as for the encoder, so that no film is seen by one and held out for the other
 HELD_OUT_PICTURES = 0.2  # of photographs and of television recordings
-WITH_A_SCREEN = {
-    "room_006.jpg",
-    "room_032.jpg",
-    "0117.jpg",
-    "0110.jpg",
-}  # rooms with a lit screen, looked at one by one
+WITH_A_SCREEN = {"room_006.jpg", "room_032.jpg", "0117.jpg", "0110.jpg"}  # lit ones; rooms looked at one by one
 SCENE_SIZES = ((144, 256), (180, 320), (192, 256), (240, 136), (144, 256), (168, 300))  # (H, W), multiples of 4
 
 
@@ -62,10 +57,10 @@ def read_corners(table: Path) -> list[tuple[Path, Quad]]:
         with table.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines))
         return [
-            (table.with_suffix("") / row["file"], np.array([[row[f"x{k}"], row[f"y{k}"]] for k in range(4)], float))
+            (table.with_suffix("") / row["file"], np.array([[float(row[f"{x}{k}"]) for x in "xy"] for k in range(4)]))
             for row in rows
         ]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(f"{table} is not a table of corners ({error}); give one with file,x0,y0,...,x3,y3") from None
 
 

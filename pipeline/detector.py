@@ -19,6 +19,7 @@ from pipeline.settings import settings
 DETECTOR = "detector"
 WORK_SIDE = 320  # pixels of the longer side; trained at 256 to 320
 LEAST_SIDE = 32  # pixels of the shorter one, eight cells; a narrower picture is scaled up
+LEAST_AREA = 0.005  # of the picture's; a smaller screen has too few pixels to code
 SURE = 0.5  # confidence from which on a screen counts as found
 
 
@@ -68,8 +69,14 @@ class ScreenDetector(ScreenFinder):
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(image, size, interpolation=method)
         corners, confidence = self._session.run(["corners", "confidence"], {"frames": small[None]})
-        places = corners[0] * np.array([width / size[0], height / size[1]], np.float32)
-        return Sighting(places.astype(np.float32), float(confidence[0]))
+        places = (corners[0] * np.array([width / size[0], height / size[1]], np.float32)).astype(np.float32)
+        return Sighting(places, float(confidence[0]) if _is_outline(places, height * width) else 0.0)
+
+
+def _is_outline(corners: Corners, picture_area: float) -> bool:
+    """Whether the corners make a convex outline, clockwise, of some size."""
+    area = float(cv2.contourArea(corners, oriented=True))
+    return bool(cv2.isContourConvex(corners)) and area > LEAST_AREA * picture_area
 
 
 @cache

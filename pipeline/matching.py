@@ -166,7 +166,8 @@ class Matcher:
         if not parts:
             return None
         hypotheses = Hypotheses.concatenate(parts)
-        null = float(np.log(max(self.reference.postings(), 2) * len(queries)))  # the score that "all is chance" has to be beaten by
+        # the score that "all is chance" has to be beaten by
+        null = float(np.log(max(self.reference.postings(), 2) * len(queries)))
         best, odds = _weigh_rivals(hypotheses, null)
         view, number = int(hypotheses.view[best]), int(hypotheses.number[best])
         if odds.both < SURE_NATS and queries[view].codes.lights is not None:

@@ -9,15 +9,31 @@ from pipeline.codes import FrameCodes
 from pipeline.detector import SURE, ScreenFinder, Sighting, default_detector
 from pipeline.encoder import Corners, FrameEncoder, mirrored, whole_picture
 from pipeline.frames import Frame
-from pipeline.letterbox import ActiveArea
+from pipeline.letterbox import ActiveArea, ScreenBars
 from pipeline.motion import block_lights
 from pipeline.screen import ScreenTracker
 
 QUERY_FPS = 10.0  # frames a second of query that are coded; more add cost and hardly evidence
 CROPS = (0.8, 0.6)  # of the picture's sides, around its middle: tried where no screen is surely seen
-WHOLE, MIRRORED, INSIDE_BARS, INSIDE_BARS_MIRRORED, SCREEN, WIDE_CROP, NARROW_CROP = range(7)
-VIEWS = ("whole picture", "mirrored", "inside bars", "inside bars, mirrored", "screen", "wide crop", "narrow crop")
-_PLAIN = {INSIDE_BARS: WHOLE, INSIDE_BARS_MIRRORED: MIRRORED, SCREEN: WHOLE, WIDE_CROP: WHOLE, NARROW_CROP: WHOLE}
+WHOLE, MIRRORED, INSIDE_BARS, INSIDE_BARS_MIRRORED, SCREEN, SCREEN_INSIDE_BARS, WIDE_CROP, NARROW_CROP = range(8)
+VIEWS = (
+    "whole picture",
+    "mirrored",
+    "inside bars",
+    "inside bars, mirrored",
+    "screen",
+    "inside bars on the screen",
+    "wide crop",
+    "narrow crop",
+)
+_PLAIN = {  # what a view is where it finds nothing of its own
+    INSIDE_BARS: WHOLE,
+    INSIDE_BARS_MIRRORED: MIRRORED,
+    SCREEN: WHOLE,
+    SCREEN_INSIDE_BARS: SCREEN,
+    WIDE_CROP: WHOLE,
+    NARROW_CROP: WHOLE,
+}
 _NOTHING = FrameCodes.concatenate([])
 
 
@@ -34,6 +50,7 @@ class Query:
         self._window_seconds = window_seconds
         self._area = ActiveArea()
         self._tracker = ScreenTracker()
+        self._bars = ScreenBars()
         self._views = [_NOTHING] * len(VIEWS)
         self._only: int | None = None
         self.screens: list[Sighting | None] = []  # of the frames last added
@@ -52,7 +69,7 @@ class Query:
         self.frames += len(frames)
         start = self.last_pts_seconds - self._window_seconds
         for view in range(len(VIEWS)) if self._only is None else [self._only]:
-            new = coded.get(view, coded.get(_PLAIN.get(view, WHOLE), _NOTHING))
+            new = next((coded[name] for name in _fall_backs(view) if name in coded), _NOTHING)
             self._views[view] = FrameCodes.concatenate([self._views[view], new]).since(start)
 
     def follow_only(self, view: int | None) -> None:
@@ -64,13 +81,15 @@ class Query:
     def views(self) -> list[FrameCodes]:
         """What to match, in the order of `VIEWS`; empty where a view says nothing that another does not say."""
         return [
-            _NOTHING if i in _PLAIN and np.array_equal(view.codes, self._views[_PLAIN[i]].codes) else view
+            _NOTHING
+            if any(np.array_equal(view.codes, self._views[plain].codes) for plain in _fall_backs(i)[1:])
+            else view
             for i, view in enumerate(self._views)
         ]
 
     def hopeful(self) -> list[int]:
         """The views for which a wider search is worth its cost: the screen where there is one, else what may be one."""
-        return [SCREEN] if any(self.screens) else [WHOLE, WIDE_CROP, NARROW_CROP]
+        return [SCREEN, SCREEN_INSIDE_BARS] if any(self.screens) else [WHOLE, WIDE_CROP, NARROW_CROP]
 
     def _readings(self, frames: Sequence[Frame]) -> dict[int, list[Corners]]:
         """Where the screen is in each picture, by view; the views that find nothing of their own are left out."""
@@ -83,22 +102,39 @@ class Query:
         if inside is not None:
             readings[INSIDE_BARS] = [inside] * len(images)
             readings[INSIDE_BARS_MIRRORED] = [mirrored(inside)] * len(images)
-        self.screens = self._look(frames) if self._only is None or self._only == SCREEN else [None] * len(frames)
+        looking = self._only in (None, SCREEN, SCREEN_INSIDE_BARS)
+        self.screens = self._look(frames) if looking else [None] * len(frames)
         if any(self.screens):
-            readings[SCREEN] = [
-                seen.corners if seen else corners for seen, corners in zip(self.screens, whole, strict=True)
-            ]
+            screens = [seen.corners if seen else corners for seen, corners in zip(self.screens, whole, strict=True)]
+            readings[SCREEN] = screens
+            films = [self._bars.inside(screen) for screen in screens]
+            if any(film is not None for film in films):
+                readings[SCREEN_INSIDE_BARS] = [
+                    screen if film is None else film for film, screen in zip(films, screens, strict=True)
+                ]
         if not any(seen and seen.confidence > SURE for seen in self.screens):
             for view, share in zip((WIDE_CROP, NARROW_CROP), CROPS, strict=True):
                 readings[view] = [corners * share + corners[2] * (1 - share) / 2 for corners in whole]
         if self._only is None:
             return readings
-        return {self._only: readings.get(self._only, readings[_PLAIN.get(self._only, WHOLE)])}
+        return {self._only: next(readings[name] for name in _fall_backs(self._only) if name in readings)}
 
     def _look(self, frames: Sequence[Frame]) -> list[Sighting | None]:
         """Where the screen is in each picture, followed from one to the next."""
         seen = self._detector.detect([frame.image for frame in frames])
-        return [
+        followed = [
             self._tracker.add(sighting, frame.image.shape[:2], frame.pts_seconds)
             for sighting, frame in zip(seen, frames, strict=True)
         ]
+        for screen, frame in zip(followed, frames, strict=True):
+            if screen is not None:
+                self._bars.add(frame.image, screen.corners)
+        return followed
+
+
+def _fall_backs(view: int) -> list[int]:
+    """The view itself, and what stands for it where it finds nothing of its own."""
+    chain = [view]
+    while chain[-1] in _PLAIN:
+        chain.append(_PLAIN[chain[-1]])
+    return chain

@@ -14,6 +14,7 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
+from pipeline.detector import default_detector
 from pipeline.embedded import IDLE_VARIABLE, Answer, ask, server_binary
 from pipeline.encoder import default_encoder
 from pipeline.errors import StoreError
@@ -75,16 +76,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The test's own data folder, not made yet, and settings that know of no other."""
-    for name in ("VNOME_REDIS", "VNOME_ENCODER", "VNOME_KAFKA"):
+    for name in ("VNOME_REDIS", "VNOME_ENCODER", "VNOME_DETECTOR", "VNOME_KAFKA"):
         monkeypatch.delenv(name, raising=False)
     parent = Path(tempfile.mkdtemp(prefix="vn-", dir="/tmp"))  # pytest's own is too long for a socket
     monkeypatch.setenv("VNOME_HOME", str(parent / "h"))
     monkeypatch.setenv(IDLE_VARIABLE, "2")
-    settings.cache_clear()
-    default_encoder.cache_clear()
+    caches = (settings, default_encoder, default_detector)
+    for cache in caches:
+        cache.cache_clear()
     yield parent / "h"
-    settings.cache_clear()
-    default_encoder.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
     shutil.rmtree(parent, ignore_errors=True)  # a server in it that is still warm sees that and stops
 
 
@@ -103,6 +105,14 @@ def seeds() -> Iterator[None]:
 def rng() -> np.random.Generator:
     """Random numbers with a fixed seed."""
     return np.random.default_rng(SEED)
+
+
+@pytest.fixture(scope="session")
+def small_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a detector's bundle that was never trained: it says something, and always the same, of a picture."""
+    from tests.bundle_samples import detector_bundle  # here, for it brings torch
+
+    return detector_bundle(tmp_path_factory.mktemp("detector"))
 
 
 def free_port() -> int:

@@ -39,7 +39,9 @@ def main() -> None:
         "rectify and code": lambda: encoder.encode_batch(image[None], corners[None]),
         "PDQ of a rectified picture": lambda: pdqhash.compute(flat),
         "pHash of a rectified picture": lambda: cv2.dct(
-            np.float32(cv2.resize(cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA))
+            cv2.resize(
+                cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY).astype(np.float32), (32, 32), interpolation=cv2.INTER_AREA
+            )
         ),
     }
     milliseconds = {name: _milliseconds(stage) for name, stage in stages.items()}

@@ -1,3 +1,5 @@
+"""Bundles of any kind: a graph as ONNX, and its card."""
+
 import hashlib
 import json
 from pathlib import Path
@@ -7,94 +9,85 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
-from export.bundling import MODEL_LIMIT_BYTES, check_parity, export_onnx, write_bundle
-from export.calibration import Calibration
-from export.encoder_graph import EncoderGraph
-from export.networks.sparse_hash import SparseHashConfig, SparseHashNetwork
-from pipeline.bundles import load_bundle, shipped_bundle
-from pipeline.encoder import ENCODER, Encoder
-from pipeline.errors import BundleError
+from export import bundling
+from export.bundling import OPSET, add_to_card, copy_bundle, to_onnx, write_bundle
+from pipeline.bundles import CARD_FILE, MODEL_FILE, load_bundle
+from pipeline.errors import BundleError, InputError
 
-SMALL = SparseHashConfig(side=16, channels=(4, 4, 4, 8), features=16)
-SURE = 2e-3  # nats: a bit with a larger margin is the same in torch and ONNX Runtime
+KIND = "halver"
 
 
-def network(config: SparseHashConfig = SMALL) -> SparseHashNetwork:
-    """An untrained network whose batch statistics are not those of its making."""
-    torch.manual_seed(3)
-    made = SparseHashNetwork(config)
-    made.train()
-    for _ in range(20):
-        made(torch.rand(16, 1, config.side, config.side))
-    return made.eval()
+class Halver(nn.Module):
+    """Numbers (N, 3) -> their halves."""
 
-
-def graph(made: SparseHashNetwork) -> EncoderGraph:
-    return EncoderGraph(made, torch.linspace(0.5, 4, 32), torch.linspace(-1, 1, 32))
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        return numbers / 2
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "model.onnx"
-    export_onnx(graph(network()), path)
-    return path
+def model() -> onnx.ModelProto:
+    axes = {"numbers": {0: torch.export.Dim("batch", min=1, max=64)}}
+    return to_onnx(Halver(), {"numbers": torch.ones(2, 3)}, ["halves"], axes)
 
 
-@pytest.mark.parametrize(("batch", "height", "width"), [(1, 90, 160), (7, 90, 160), (3, 31, 57), (2, 640, 360)])
-def test_onnx_parity_for_any_batch_and_picture(exported: Path, batch: int, height: int, width: int) -> None:
-    rng = np.random.default_rng(batch)
-    frames = rng.integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
-    whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    corners = whole + rng.normal(0, 0.1 * height, (batch, 4, 2)).astype(np.float32)
-    with torch.no_grad():
-        codes, margins = graph(network())(torch.from_numpy(frames), torch.from_numpy(corners))
-    session = onnxruntime.InferenceSession(str(exported), providers=["CPUExecutionProvider"])
-    onnx_codes, onnx_margins = session.run(["codes", "margins"], {"frames": frames, "corners": corners})
-    assert (onnx_codes.dtype, onnx_codes.shape) == (np.uint32, (batch,))
-    assert (onnx_margins.dtype, onnx_margins.shape) == (np.float32, (batch, 32))
-    np.testing.assert_allclose(onnx_margins, margins.numpy(), atol=SURE)
-    differs = (codes.numpy().astype(np.uint32) ^ onnx_codes)[:, None] >> np.arange(32, dtype=np.uint32) & 1
-    assert not (differs.astype(bool) & (margins.numpy() > SURE)).any()
+@pytest.fixture
+def folder(model: onnx.ModelProto, tmp_path: Path) -> Path:
+    write_bundle(model, KIND, {"name": "small", "inputs": {}, "outputs": {}}, tmp_path / "bundle")
+    return tmp_path / "bundle"
 
 
-def test_parity_is_told_apart_from_another_model(exported: Path) -> None:
-    assert check_parity(graph(network()), exported) < SURE
-    other = network()
-    with torch.no_grad():
-        other.head.dictionary.weight.neg_()
-    with pytest.raises(BundleError, match="disagree"):
-        check_parity(graph(other), exported)
+def test_graph_takes_any_size_of_a_dynamic_axis(model: onnx.ModelProto) -> None:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for count in (1, 2, 9):
+        numbers = np.arange(3 * count, dtype=np.float32).reshape(count, 3)
+        (halves,) = session.run(["halves"], {"numbers": numbers})
+        assert np.array_equal(halves, numbers / 2)
 
 
-def test_exported_model_names_no_path_of_this_machine(exported: Path) -> None:
-    data = exported.read_bytes()
+def test_exported_model_names_no_path_of_this_machine(model: onnx.ModelProto) -> None:
+    data = model.SerializeToString()
     assert b"/site-packages/" not in data
     assert b".py" not in data
-    assert onnx.load(str(exported)).opset_import[0].version == 18
+    assert model.opset_import[0].version == OPSET
 
 
-def test_written_bundle_loads_and_codes(tmp_path: Path) -> None:
-    calibration = Calibration(torch.ones(32), torch.zeros(32))
-    card = write_bundle(network(), calibration, {"name": "small"}, tmp_path / "b")
-    assert json.loads((tmp_path / "b" / "card.json").read_text()) == card
-    bundle = load_bundle(tmp_path / "b", ENCODER)
-    assert bundle.sha256 == hashlib.sha256(bundle.model_path.read_bytes()).hexdigest()
-    codes, margins = Encoder(bundle).encode_batch(
-        np.zeros((2, 20, 20, 3), np.uint8), np.array([[[0, 0], [20, 0], [20, 20], [0, 20]]] * 2, np.float32)
-    )
-    assert codes[0] == codes[1]
-    assert (margins >= 0).all()
+def test_written_bundle_loads_and_its_card_is_whole(folder: Path) -> None:
+    bundle = load_bundle(folder, KIND)
+    data = bundle.model_path.read_bytes()
+    assert bundle.sha256 == bundle.card["sha256"] == hashlib.sha256(data).hexdigest()
+    assert bundle.card["bytes"] == len(data)
+    assert bundle.card["name"] == "small"
 
 
-def test_shipped_bundle_keeps_the_contract() -> None:
-    bundle = shipped_bundle(ENCODER)
-    assert bundle.model_path.stat().st_size <= MODEL_LIMIT_BYTES
-    assert bundle.card["bytes"] == bundle.model_path.stat().st_size
-    assert bundle.card["training"]["command"].startswith("vnome train ")
-    assert bundle.card["quality"]["on"].startswith("36 films that training never saw")
-    quality = bundle.card["quality"]["camera_1.0"]
-    assert quality["hits_1_probes"] == quality["hits_radius_0"] < quality["hits_16_probes"] < quality["hits_64_probes"]
-    shapes = {entry.name: entry.shape for entry in Encoder(bundle)._session.get_inputs()}
-    assert shapes["frames"][3] == 3
-    assert all(isinstance(size, str) for size in (*shapes["frames"][:3], shapes["corners"][0]))  # any batch and size
+def test_sections_are_added_and_replaced(folder: Path) -> None:
+    add_to_card(folder, {"decision": {"accept": 0.1}})
+    card = add_to_card(folder, {"decision": {"accept": 0.9}, "evidence": {}})
+    assert card["decision"] == {"accept": 0.9}
+    assert json.loads((folder / CARD_FILE).read_text()) == card
+    assert load_bundle(folder, KIND).section("evidence") == {}  # the model is still its card's
+
+
+def test_copy_is_the_same_bundle_and_a_copy_onto_itself_does_nothing(folder: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(folder, KIND)
+    copy_bundle(bundle, tmp_path / "deep" / "copy")
+    assert load_bundle(tmp_path / "deep" / "copy", KIND).card == bundle.card
+    copy_bundle(bundle, folder)
+    assert load_bundle(folder, KIND).sha256 == bundle.sha256
+
+
+def test_folder_that_cannot_be_made_is_one_line(model: onnx.ModelProto, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be made a folder"):
+        write_bundle(model, KIND, {}, tmp_path / "file" / "bundle")
+
+
+def test_model_over_the_limit_is_refused(
+    model: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundling, "MODEL_LIMIT_BYTES", 50)
+    with pytest.raises(BundleError, match="over the limit of 50"):
+        write_bundle(model, KIND, {}, tmp_path / "bundle")
+    assert not (tmp_path / "bundle" / CARD_FILE).exists()
+    assert (tmp_path / "bundle" / MODEL_FILE).stat().st_size > 50

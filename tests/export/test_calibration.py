@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from export.baselines import calibrated_phash, phash_inputs
 from export.calibration import PairCodes, calibrate_margins, code_quality, net_inputs
 from export.data import THUMB_HEIGHT, THUMB_WIDTH, Moments
 from export.networks.sparse_hash import SparseHashConfig, SparseHashNetwork
@@ -33,13 +32,25 @@ def test_code_quality_counts_flips_and_hits() -> None:
     camera = clean.copy()
     camera[1, 3] = -0.1  # one uncertain flip: the second probe finds it
     camera[2, :3] = -9.0  # three sure flips: beyond every radius and all 16 probes
-    quality = code_quality(PairCodes(clean, camera), probes=(1, 16))
+    quality = code_quality(PairCodes(clean, camera), np.arange(4), probes=(1, 16))
     assert quality["flips_mean"] == 1.0  # (0 + 1 + 3 + 0) / 4
     assert quality["hits_1_probes"] == quality["hits_radius_0"] == 0.5
     assert quality["hits_16_probes"] == quality["hits_radius_1"] == 0.75
     assert quality["hits_radius_2"] == 0.75
     assert quality["ones_mean"] == 1.0
     assert quality["bit_entropy_mean"] == pytest.approx(0.0, abs=1e-6)
+    assert quality["distinct_codes"] == 0.25
+    assert quality["effective_bits"] is None  # all codes are the same
+
+
+@pytest.mark.parametrize("copies", [1, 2, 4])
+def test_effective_bits_count_bits_that_say_the_same_once(copies: int) -> None:
+    independent = np.random.default_rng(0).normal(0, 1, (3000, 32 // copies))
+    v = np.repeat(independent, copies, axis=1).astype(np.float32)
+    quality = code_quality(PairCodes(v, v), np.arange(3000) // 3, probes=(1,))
+    assert quality["effective_bits"] == pytest.approx(32 / copies, rel=0.05)
+    alone = code_quality(PairCodes(v, v), np.zeros(3000, np.int64), probes=(1,))
+    assert alone["effective_bits"] is None  # one film has no strangers
 
 
 def test_net_inputs_without_a_camera_are_nearly_alike() -> None:
@@ -49,23 +60,3 @@ def test_net_inputs_without_a_camera_are_nearly_alike() -> None:
     assert np.array_equal(hard.clean, none.clean)
     away_hard, away_none = (np.abs(pairs.clean - pairs.camera).mean() for pairs in (hard, none))
     assert away_none < 0.8 * away_hard
-
-
-def test_phash_bits_compare_with_the_median() -> None:
-    distance = phash_inputs(np.random.default_rng(4).random((3, 64, 64)).astype(np.float32))
-    assert distance.shape == (3, 32)
-    assert ((distance > 0).sum(axis=1) == 16).all()  # half of 32 lie over their median
-    flat = phash_inputs(np.full((1, 64, 64), 0.5, np.float32))
-    assert np.abs(flat).max() < 1e-5
-
-
-def test_phash_survives_brightness_and_knows_its_pictures() -> None:
-    encoder = calibrated_phash(moments(), strength=0.5)
-    images = np.repeat(moments().thumbs[:5, :, :, None], 3, axis=3)
-    corners = np.array([[0, 0], [THUMB_WIDTH, 0], [THUMB_WIDTH, THUMB_HEIGHT], [0, THUMB_HEIGHT]], np.float32)
-    seen, margins = encoder.encode_batch(images, np.stack([corners] * 5))
-    darker, _ = encoder.encode_batch((images * 0.8).astype(np.uint8), np.stack([corners] * 5))
-    assert len(set(seen.tolist())) == 5
-    assert np.bitwise_count(seen ^ darker).max() <= 2
-    assert margins.shape == (5, 32)
-    assert (margins >= 0).all()

@@ -4,14 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.demo import sample_films
+from export import detector_bundle, evaluation
 from export.data import held_out
 from pipeline.bundles import load_bundle
+from pipeline.detector import DETECTOR, ScreenDetector
 from pipeline.encoder import ENCODER
 from pipeline.errors import EXIT_DONE, EXIT_INPUT
 from tests.commands import BIKES, BUNNY, CARPHONE, Vnome, cut_clip
+from tests.export.test_scene_data import save, table
 
 
 @pytest.fixture
@@ -45,28 +49,108 @@ def test_train_then_export_gives_a_bundle(vnome: Vnome, films: Path, tmp_path: P
     assert bundle.card["bytes"] < 3 << 20
 
 
+@pytest.fixture(scope="module")
+def scene_folders(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+    """Options that name folders of photographs and the table of televisions."""
+    folder = tmp_path_factory.mktemp("scenes")
+    save(folder / "stills", [f"still{k}.jpg" for k in range(3)])
+    save(folder / "rooms", [f"room{k}.jpg" for k in range(12)])
+    save(folder / "tv", ["a_1.jpg", "b_1.jpg"])
+    televisions = table(folder / "tv.csv", ["a_1.jpg", "b_1.jpg"])
+    return ["--stills", folder / "stills", "--rooms", folder / "rooms", "--televisions", televisions]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_train_then_export_gives_a_detector(
+    vnome: Vnome, films: Path, scene_folders: list[str | Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector_bundle, "SCENES", 20)
+    run, out = tmp_path / "run", tmp_path / "bundle"
+    trained = vnome("train", "--model", "detector", "--films", films, *scene_folders, "--out", run, "--steps", "2")
+    assert trained.code == EXIT_DONE, trained.err
+    ran = vnome("export", run, "--films", films, *scene_folders, "--out", out)
+    assert ran.code == EXIT_DONE, ran.err
+    assert "against torch" in ran.out
+    bundle = load_bundle(out, DETECTOR)
+    assert bundle.card["training"]["config"]["steps"] == 2
+    assert bundle.card["quality"]["simulated"]["scenes"] == 20
+    (seen,) = ScreenDetector(bundle).detect([np.zeros((90, 160, 3), np.uint8)])
+    assert 0 <= seen.confidence <= 1
+    one_room = [*scene_folders[:3], tmp_path / "room", *scene_folders[4:]]
+    save(tmp_path / "room", ["room0.jpg"])
+    assert vnome("export", run, "--films", films, *one_room, "--out", out).failed_with(EXIT_INPUT, "held out")
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips as short as the sample films need, the shortest of which has 4 seconds."""
+    monkeypatch.setattr(evaluation, "LENGTHS", (1.0, 2.0))
+    monkeypatch.setattr(evaluation, "EDIT_SECONDS", 3.0)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("known")
+    shutil.copy(sample_films()[BIKES], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unknown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unknown")
+    shutil.copy(sample_films()[CARPHONE], folder)
+    return folder
+
+
 @pytest.mark.redis
-def test_evaluate_counts_right_wrong_and_unknown(vnome: Vnome, tmp_path: Path) -> None:
-    known, unknown = tmp_path / "known", tmp_path / "unknown"
-    known.mkdir()
-    unknown.mkdir()
-    shutil.copy(sample_films()[BIKES], known)
-    shutil.copy(sample_films()[CARPHONE], unknown)
-    size = ("--clips", "2", "--unknown-clips", "2", "--seconds", "3")
-    ran = vnome("evaluate", "--films", known, "--unknown", unknown, *size, "--edit", "copy", "--json")
-    assert ran.code == EXIT_DONE
+@pytest.mark.usefixtures("short")
+def test_evaluate_counts_right_wrong_and_unknown(vnome: Vnome, known: Path, unknown: Path) -> None:
+    size = ("--clips", "2", "--unknown-clips", "2", "--level", "none", "--edit", "copy", "--no-baselines")
+    ran = vnome("evaluate", "--films", known, "--unknown", unknown, *size, "--json")
+    assert ran.code == EXIT_DONE, ran.err
     result = json.loads(ran.out)
-    ours = result["coders"]["Sparse-Hash"]
-    assert ours["edits"]["copy"] | {"right_before_the_bound": 1.0} == {
-        "clips": 2,
-        "right": 1.0,
-        "wrong": 0.0,
-        "unknown": 0.0,
-        "right_before_the_bound": 1.0,
-    }
-    assert ours["edits"]["films that are not indexed"]["unknown"] == 1.0
-    assert {outcome["coder"] for outcome in result["outcomes"]} == {"Sparse-Hash", "pHash-32"}
-    assert len(result["outcomes"]) == 2 * (2 + 2)
+    assert list(result["identifiers"]) == ["Sparse-Hash"]
+    ours = result["identifiers"]["Sparse-Hash"]
+    row = ours["conditions"]["copy"]["lengths"]["3"]
+    assert (row["clips"], row["right"], row["wrong"], row["unknown"]) == (2, 1.0, 0.0, 0.0)
+    assert 0 < ours["conditions"]["copy"]["median_seconds_to_identify"] <= 3.1
+    assert (ours["unknown"]["clips"], ours["unknown"]["false_alarms"]) == (2, 0)
+    assert ours["segment_micro_ap_of_edits"] > 0.9
+    assert len(result["outcomes"]) == 2 + 2
+
+
+@pytest.mark.redis
+@pytest.mark.usefixtures("short")
+def test_evaluate_films_clips_and_keeps_them(vnome: Vnome, known: Path, unknown: Path, tmp_path: Path) -> None:
+    size = ("--clips", "1", "--unknown-clips", "1", "--level", "easy", "--edit", "none", "--no-baselines")
+    ran = vnome("evaluate", "--films", known, "--unknown", unknown, *size, "--out", tmp_path / "out")
+    assert ran.code == EXIT_DONE, ran.err
+    assert "phone, easy: right / wrong, % of clips, by seconds of clip" in ran.out
+    result = json.loads((tmp_path / "out" / "report.json").read_text())
+    lengths = result["identifiers"]["Sparse-Hash"]["conditions"]["phone, easy"]["lengths"]
+    assert list(lengths) == ["1", "2"]
+    assert lengths["2"]["wrong"] == 0
+    assert result["probes"]["levels"]["easy"]["frames"] == pytest.approx(20, abs=2)
+    assert (tmp_path / "out" / "identification.png").stat().st_size > 1000
+    kept = sorted(path.name for path in (tmp_path / "out" / "recordings").rglob("*.mp4"))
+    assert kept == ["easy-2s-0-0000.mp4", "easy-2s-1-0000.mp4"]  # the gallery of failures shows them
+
+
+@pytest.mark.redis
+@pytest.mark.usefixtures("short")
+def test_baselines_get_the_same_clips(vnome: Vnome, known: Path, unknown: Path) -> None:
+    size = ("--clips", "1", "--unknown-clips", "0", "--level", "none", "--edit", "copy")
+    ran = vnome("evaluate", "--films", known, "--unknown", unknown, *size, "--json")
+    assert ran.code == EXIT_DONE, ran.err
+    result = json.loads(ran.out)
+    names = {"Sparse-Hash", "ITQ-32", "LSH-32", "pHash-32", "pHash-32, raw", "PDQ-256", "Sparse-Hash, raw"}
+    assert set(result["identifiers"]) == names
+    assert len({(one["film"], one["start_seconds"]) for one in result["outcomes"]}) == 1
+    for name in ("Sparse-Hash", "Sparse-Hash, raw", "PDQ-256"):
+        assert result["identifiers"][name]["conditions"]["copy"]["lengths"]["3"]["right"] == 1.0
+    pace = result["indexing_times_real_time"]
+    assert pace["Sparse-Hash"] > 0
+    assert pace["Sparse-Hash, raw"] == 0  # it shares the catalogue
 
 
 def test_wrong_use(vnome: Vnome, films: Path, tmp_path: Path) -> None:
@@ -75,3 +159,9 @@ def test_wrong_use(vnome: Vnome, films: Path, tmp_path: Path) -> None:
     assert ran.failed_with(EXIT_INPUT, "no training run in")
     ran = vnome("evaluate", "--films", films, "--unknown", films, "--edit", "upside down")
     assert ran.failed_with(EXIT_INPUT, "upside down", "letter-boxed")
+    ran = vnome("evaluate", "--films", films, "--unknown", films, "--level", "extreme")
+    assert ran.failed_with(EXIT_INPUT, "extreme", "easy, hard, severe")
+    ran = vnome("evaluate", "--films", films, "--unknown", films, "--level", "none", "--edit", "none")
+    assert ran.failed_with(EXIT_INPUT, "nothing to measure")
+    ran = vnome("train", "--model", "detector", "--films", films, "--out", tmp_path / "run")
+    assert ran.failed_with(EXIT_INPUT, "--stills")

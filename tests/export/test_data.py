@@ -6,7 +6,7 @@ import pytest
 
 from edge.demo import sample_films
 from export.data import PAN_STEPS, films_in, held_out, load_moments, stills_in
-from export.edits import EDITS, PHONES, write_clip
+from export.edits import EDITS, write_clip
 from pipeline.errors import InputError
 from pipeline.frames import Frame
 from pipeline.media import probe, read_frames
@@ -63,16 +63,6 @@ def test_edits_change_the_picture_as_named() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (10, 10, 3), dtype=np.uint8)
     grey = EDITS["greyscale"].picture(colours)
     assert (grey[..., 0] == grey[..., 1]).all()
-
-
-def test_phone_films_the_whole_clip_from_its_start(tmp_path: Path) -> None:
-    frames = list(read_frames(sample_films()[1], start_seconds=2.0, end_seconds=3.0))
-    PHONES["phone, easy"].write(frames, tmp_path / "clip.mp4", 0, seed=3)
-    filmed = list(read_frames(tmp_path / "clip.mp4", max_side=None))
-    assert filmed[0].image.shape == (480, 854, 3)
-    assert filmed[-1].pts_seconds == pytest.approx(frames[-1].pts_seconds - 2.0, abs=0.05)
-    PHONES["phone, easy"].write(frames, tmp_path / "other.mp4", 0, seed=4)
-    assert (tmp_path / "other.mp4").read_bytes() != (tmp_path / "clip.mp4").read_bytes()
 
 
 def test_written_clips_play_at_their_speed(tmp_path: Path) -> None:

@@ -1,5 +1,3 @@
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +9,7 @@ from pipeline.bundles import CARD_FILE, MODEL_FILE, load_bundle, shipped_bundle
 from pipeline.encoder import ENCODER, Encoder, batches_of_one_size, default_encoder, mirrored, whole_picture
 from pipeline.errors import BundleError
 from pipeline.frames import Frame
-from tests.bundle_samples import copy_of_shipped
-
-
-def edit_card(folder: Path, change: Callable[[dict[str, object]], object]) -> None:
-    card = json.loads((folder / CARD_FILE).read_text())
-    change(card)
-    (folder / CARD_FILE).write_text(json.dumps(card))
+from tests.bundle_samples import copy_of_shipped, edit_card, put_model
 
 
 def test_copied_bundle_is_the_shipped_one(tmp_path: Path) -> None:
@@ -55,11 +47,6 @@ def test_damaged_card_is_one_line(tmp_path: Path, text: str) -> None:
         load_bundle(tmp_path, ENCODER)
 
 
-def put_model(folder: Path, data: bytes) -> None:
-    (copy_of_shipped(folder) / MODEL_FILE).write_bytes(data)
-    edit_card(folder, lambda card: card.update(sha256=hashlib.sha256(data).hexdigest()))
-
-
 def test_model_that_is_none(tmp_path: Path) -> None:
     put_model(tmp_path, b"this is not a model")
     with pytest.raises(BundleError, match="ONNX Runtime cannot load it"):
@@ -76,7 +63,7 @@ def test_model_with_another_contract(tmp_path: Path, where: str) -> None:
         node.output[:] = ["other" if name == old else name for name in node.output]
     entries[0].name = "other"
     put_model(tmp_path, model.SerializeToString())
-    with pytest.raises(BundleError, match=f"{where}s .* are not those of an encoder"):
+    with pytest.raises(BundleError, match=f"{where}s .* are not those of a bundle of kind 'encoder'"):
         Encoder(load_bundle(tmp_path, ENCODER))
 
 

@@ -1,0 +1,62 @@
+"""Sessions of ONNX Runtime, and what is said when a bundle does not fit."""
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from pipeline.bundles import load_bundle, shipped_bundle
+from pipeline.encoder import ENCODER
+from pipeline.errors import BundleError
+from pipeline.inference import CPU_PROVIDER, cpu_workers, open_session, providers
+from tests.bundle_samples import put_model
+
+INPUTS = {"frames": "tensor(uint8)", "corners": "tensor(float)"}
+OUTPUTS = {"codes": "tensor(uint32)", "margins": "tensor(float)"}
+
+
+def test_session_of_a_bundle_with_the_right_signature() -> None:
+    session = open_session(shipped_bundle(ENCODER), 1, INPUTS, OUTPUTS)
+    assert [entry.name for entry in session.get_inputs()] == list(INPUTS)
+    assert session.get_session_options().intra_op_num_threads == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "noun"),
+    [
+        ({**INPUTS, "frames": "tensor(float)"}, OUTPUTS, "inputs"),
+        ({"frames": "tensor(uint8)"}, OUTPUTS, "inputs"),
+        ({**INPUTS, "scale": "tensor(float)"}, OUTPUTS, "inputs"),
+        (INPUTS, {"codes": "tensor(uint32)"}, "outputs"),
+        (INPUTS, {**OUTPUTS, "codes": "tensor(int64)"}, "outputs"),
+    ],
+)
+def test_another_signature_is_one_line_that_names_what_was_found(
+    inputs: dict[str, str], outputs: dict[str, str], noun: str
+) -> None:
+    with pytest.raises(BundleError, match=f"{noun} .* are not those of a bundle of kind 'encoder'") as raised:
+        open_session(shipped_bundle(ENCODER), 1, inputs, outputs)
+    found = INPUTS if noun == "inputs" else OUTPUTS
+    assert str(found) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("cut", [0, 100, 5000])
+def test_damaged_model_is_one_line(tmp_path: Path, cut: int) -> None:
+    put_model(tmp_path, shipped_bundle(ENCODER).model_path.read_bytes()[:cut])
+    with pytest.raises(BundleError, match=r"ONNX Runtime cannot load it|are not those of a bundle") as raised:
+        open_session(load_bundle(tmp_path, ENCODER), 1, INPUTS, OUTPUTS)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_processor_is_always_there_and_comes_last() -> None:
+    assert providers()[-1] == CPU_PROVIDER
+    assert set(providers()) <= set(onnxruntime.get_available_providers())
+
+
+def test_only_a_processor_shares_a_batch_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU_PROVIDER])
+    assert (cpu_workers(3), cpu_workers(1)) == (3, 1)
+    assert cpu_workers(None) >= 1
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU_PROVIDER])
+    assert cpu_workers(3) == 1
