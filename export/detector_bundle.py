@@ -22,7 +22,7 @@ from pipeline.errors import BundleError
 from pipeline.frames import RgbImage
 
 PARITY_PIXELS = 0.05  # corners in torch and in ONNX Runtime, of a picture of 320 pixels, where a screen is sure
-NEAR = 0.05  # of the picture's diagonal: mean error of corners that count as found, for the confidence
+NEAR = 0.1  # of the picture's diagonal: mean error of corners that count as found, for the confidence
 SCENES, SCENE_SIZE = 400, (180, 320)
 
 

@@ -20,7 +20,7 @@ DETECTOR = "detector"
 WORK_SIDE = 320  # pixels of the longer side; trained at 256 to 320
 LEAST_SIDE = 32  # pixels of the shorter one, eight cells; a narrower picture is scaled up
 LEAST_AREA = 0.005  # of the picture's; a smaller screen has too few pixels to code
-SURE = 0.5  # confidence from which on a screen counts as found
+SURE = 0.56  # confidence from which on a screen counts as found: of held-out rooms without one nine in ten are below
 
 
 @dataclass(frozen=True)
