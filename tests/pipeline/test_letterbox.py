@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline.letterbox import ActiveArea
+from pipeline.letterbox import SCREEN_SIZE, ActiveArea, ScreenBars
 
 
 def picture(height: int = 90, width: int = 160, top: int = 0, left: int = 0, light: int = 200) -> np.ndarray:
@@ -62,3 +62,30 @@ def test_a_frame_of_another_size_starts_anew() -> None:
     corners = area.corners()
     assert corners is not None
     assert corners[2].tolist() == [80, 40]
+
+
+SCREEN = np.array([[100, 60], [420, 60], [420, 240], [100, 240]], np.float32)
+
+
+def seen_screen(bar: int, bar_light: int = 40, below: int | None = None) -> np.ndarray:
+    """A screen of 320 x 180 in a grey room, with bars above and below."""
+    image = np.full((300, 520, 3), 90, np.uint8)
+    image[60:240, 100:420] = bar_light
+    image[60 + bar : 240 - (bar if below is None else below), 100:420] = 200
+    return image
+
+
+def test_grey_bars_on_a_filmed_screen_are_set_aside() -> None:
+    bars = ScreenBars()
+    bars.add(seen_screen(24), SCREEN)
+    inside = bars.inside(SCREEN)
+    assert inside is not None
+    # 24 of 180 rows; the screen is looked at in 72 rows, so that one of those is 2.5 pixels
+    np.testing.assert_allclose(inside, [[100, 84], [420, 84], [420, 216], [100, 216]], atol=180 / SCREEN_SIZE[1])
+
+
+def test_a_full_screen_uneven_bars_and_a_dark_screen_have_none() -> None:
+    for image in (seen_screen(0), seen_screen(30, below=4), np.full((300, 520, 3), 20, np.uint8)):
+        bars = ScreenBars()
+        bars.add(image, SCREEN)
+        assert bars.inside(SCREEN) is None

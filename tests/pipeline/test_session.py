@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +13,15 @@ from pipeline.frames import Frame
 from pipeline.indexing import code_film
 from pipeline.matching import Matcher, matcher_of
 from pipeline.media import read_frames
-from pipeline.query import INSIDE_BARS, INSIDE_BARS_MIRRORED, MIRRORED, QUERY_FPS, SCREEN, VIEWS, WHOLE, Query
+from pipeline.query import (
+    INSIDE_BARS_MIRRORED,
+    MIRRORED,
+    QUERY_FPS,
+    SCREEN,
+    VIEWS,
+    WHOLE,
+    Query,
+)
 from pipeline.session import LOST_AFTER_SECONDS, LiveEvent, LiveSession, identify_clip
 from tests.memory_reference import MemoryReference
 
@@ -97,11 +106,26 @@ def test_only_the_view_that_matched_is_coded_on(encoder: Encoder) -> None:
     fill(query, clip(BIKES, 3.0, 1.0))
     query.follow_only(MIRRORED)
     fill(query, clip(BIKES, 4.0, 1.0, shift=1.0))
-    assert [len(view) for view in query.views()] == [0, 20, 0, 0, 0]
+    assert [len(view) for view in query.views()] == [20 if view == MIRRORED else 0 for view in range(len(VIEWS))]
     query.follow_only(None)
     fill(query, clip(BIKES, 5.0, 1.0, shift=2.0))
     assert len(query.views()[WHOLE]) == 10  # the other views begin again
-    assert {WHOLE, MIRRORED, INSIDE_BARS, INSIDE_BARS_MIRRORED, SCREEN} == set(range(len(VIEWS)))
+
+
+def test_a_screen_in_a_room_has_a_view_that_matches_the_plain_film(encoder: Encoder) -> None:
+    plain, filmed = Query(encoder, 5.0), Query(encoder, 5.0)
+    fill(plain, clip(BIKES, 3.0, 2.0))
+    rooms = []
+    for frame in clip(BIKES, 3.0, 2.0):
+        room = np.full((360, 640, 3), 120, np.uint8)
+        room[50:300, 90:545] = 12  # the bezel
+        room[55:295, 100:535] = cv2.resize(frame.image, (435, 240), interpolation=cv2.INTER_AREA)
+        rooms.append(Frame(room, frame.pts_seconds))
+    fill(filmed, iter(rooms))
+    assert all(seen is not None for seen in filmed.screens)
+    wanted, views = plain.views()[WHOLE].codes, filmed.views()
+    near = {view: float(np.bitwise_count(views[view].codes[-8:] ^ wanted[-8:]).mean()) for view in (WHOLE, SCREEN)}
+    assert near[SCREEN] < 4 < near[WHOLE]
 
 
 def test_clip_is_identified_and_read_no_further_than_needed(encoder: Encoder, matcher: Matcher) -> None:
