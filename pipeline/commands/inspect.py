@@ -86,7 +86,7 @@ def _row(frame: SeenFrame) -> dict[str, Any]:
     return {
         "source": frame.source,
         "at_seconds": round(frame.at_seconds, 3),
-        "screen": None if frame.screen is None else (frame.screen * np.float32(frame.scale)).round(1).tolist(),
+        "screen": None if frame.screen is None else (frame.screen.astype(np.float64) * frame.scale).round(1).tolist(),
         "screen_confidence": round(frame.screen_confidence, 4),
         "code": f"0x{frame.code:08x}",
         "margins": [round(float(margin), 3) for margin in frame.margins],
