@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
 
 from export.detector_loss import DetectorWeights, detector_loss, screen_targets
 from export.networks.dense import DenseConfig
@@ -13,6 +12,7 @@ from export.networks.screen_detector import ScreenDetectorNetwork
 from export.scene_data import SceneBatches
 from export.scenes import SceneSources
 from export.training import RunConfig, Trainer, load_checkpoint
+from pipeline.prefetch import read_ahead
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -38,25 +38,25 @@ def preset_config(preset: str, steps: int | None, seed: int) -> DetectorTraining
 
 
 class DetectorTrainer(Trainer):
-    """Learns where screens are; see `Trainer`. workers: processes that draw scenes, 0 draws them in this one."""
+    """Learns where screens are; see `Trainer`. ahead: batches of scenes drawn ahead in a thread of their own, 0: none.
+
+    A thread, not a process: a process forked from one whose libraries hold threads stops for ever now and then.
+    """
 
     def __init__(
-        self, config: DetectorTrainingConfig, sources: SceneSources, folder: Path, device: str = "cpu", workers: int = 1
+        self, config: DetectorTrainingConfig, sources: SceneSources, folder: Path, device: str = "cpu", ahead: int = 3
     ) -> None:
         torch.manual_seed(config.seed)
         self.detector_config = config
-        self._sources, self._workers = sources, workers
+        self._sources, self._ahead = sources, ahead
         self._batches: Iterator[Batch] | None = None
         super().__init__(config, ScreenDetectorNetwork(config.network, config.dropout), folder, device)
 
     def loss(self) -> torch.Tensor:
         config = self.detector_config
         if self._batches is None:  # after a checkpoint was read, so that it goes on with the right batch
-            scenes = SceneBatches(self._sources, config.pictures, config.seed, self.step)
-            prefetch = 4 if self._workers else None
-            own = torch.Generator()  # the loader's draw must not move what a checkpoint restored for the dropout
-            loader = DataLoader(scenes, None, num_workers=self._workers, prefetch_factor=prefetch, generator=own)
-            self._batches = iter(loader)
+            scenes = iter(SceneBatches(self._sources, config.pictures, config.seed, self.step))
+            self._batches = read_ahead(scenes, self._ahead) if self._ahead else scenes
         pictures, corners, present = (part.to(self.device) for part in next(self._batches))
         with self.autocast():
             maps = self.network(pictures)

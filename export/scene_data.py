@@ -3,12 +3,12 @@
 import csv
 import hashlib
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset
 
 from export.data import films_in, held_out, stills_in
 from export.scenes import Quad, Scene, SceneMaker, SceneSources
@@ -64,7 +64,7 @@ def read_corners(table: Path) -> list[tuple[Path, Quad]]:
         raise InputError(f"{table} is not a table of corners ({error}); give one with file,x0,y0,...,x3,y3") from None
 
 
-class SceneBatches(IterableDataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
+class SceneBatches:
     """Batches of scenes without end, from step `first` on; batch i follows from (seed, i) alone.
 
     Each: pictures uint8 (N, H, W, 3), corners float32 (N, 4, 2) in pixels, present bool (N,).
@@ -74,12 +74,8 @@ class SceneBatches(IterableDataset[tuple[torch.Tensor, torch.Tensor, torch.Tenso
         self.sources, self.pictures, self.seed, self.first = sources, pictures, seed, first
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        cv2.setNumThreads(1)
-        worker = torch.utils.data.get_worker_info()
-        step, stride = (self.first + worker.id, worker.num_workers) if worker else (self.first, 1)
-        while True:
+        for step in count(self.first):
             yield self.batch(step)
-            step += stride
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The batch of one step."""

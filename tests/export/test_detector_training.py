@@ -20,12 +20,12 @@ def config(steps: int, seed: int = 0) -> DetectorTrainingConfig:
 
 
 def trainer(steps: int, folder: Path, seed: int = 0) -> DetectorTrainer:
-    return DetectorTrainer(config(steps, seed), sources(), folder, workers=0)
+    return DetectorTrainer(config(steps, seed), sources(), folder, ahead=0)
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     fast = replace(config(60), learning_rate=2e-2, pictures=4)
-    losses = losses_of(DetectorTrainer(fast, sources(), tmp_path, workers=0))
+    losses = losses_of(DetectorTrainer(fast, sources(), tmp_path, ahead=0))
     assert len(losses) == 60
     assert np.mean(losses[-15:]) < np.mean(losses[:10]) - 4 * np.std(losses[-15:]) / np.sqrt(15)
     network = load_detector(tmp_path)
@@ -58,7 +58,7 @@ def test_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path: Path) -> 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_another_process_draws_the_same_scenes(tmp_path: Path) -> None:
     here = losses_of(trainer(2, tmp_path / "here"))
-    assert losses_of(DetectorTrainer(config(2), sources(), tmp_path / "there", workers=1)) == here
+    assert losses_of(DetectorTrainer(config(2), sources(), tmp_path / "there", ahead=2)) == here
 
 
 def test_folder_of_another_run_is_refused(tmp_path: Path) -> None:
