@@ -27,7 +27,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     film = cv2.resize(rng.integers(0, 255, (9, 16, 3), dtype=np.uint8), (640, 360), interpolation=cv2.INTER_CUBIC)
     phone = VirtualPhone(preset("hard", width=CLIP_WIDTH, height=CLIP_HEIGHT), seed=1)
-    shot = next(phone.film([Frame(np.asarray(film, np.uint8), 0.0)], seconds=0.0))
+    shot = next(phone.film([Frame(np.asarray(film, np.uint8), 0.0)], seconds=0.1))
     image = np.asarray(cv2.resize(shot.image, (READ_WIDTH, READ_HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
     corners = (shot.screen * (READ_WIDTH / CLIP_WIDTH)).astype(np.float32)
     detector = ScreenDetector(shipped_bundle(DETECTOR), threads=1)
