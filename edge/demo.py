@@ -175,7 +175,7 @@ def _thinned(filmed: Iterator[PhoneFrame], filming: Filming) -> Iterator[Frame]:
 
 def _decide(filming: Filming, guess: Match | None, matcher: Matcher, now: float) -> None:
     filming.trace.append((now, guess.confidence if guess else 0.0))
-    if guess is None or guess.confidence < matcher.rule.accept:
+    if guess is None or not matcher.accepts(guess):
         return
     if filming.answer is None:
         filming.seen_seconds = now

@@ -1,5 +1,6 @@
 """`vnome train`, `vnome export` and `vnome evaluate`. torch is imported only when one of them runs."""
 
+from dataclasses import replace
 from enum import StrEnum
 from json import dumps
 from pathlib import Path
@@ -33,7 +34,7 @@ class Model(StrEnum):
 
 
 class Preset(StrEnum):
-    """How long and how wide: two hours of two CPU cores, or half an hour of a GPU."""
+    """How long and how wide: for a few CPU cores, or with larger batches and more steps for a GPU."""
 
     CPU = "cpu"
     GPU = "gpu"
@@ -83,8 +84,11 @@ def _hash_trainer(
     moments = load_moments(paths, photographs)
     training = moments.of_films(~held_out(moments.names, HELD_OUT_SHARE))
     bundle = load_bundle(start, ENCODER) if start else None
-    config = preset_config(preset, steps, seed, bundle.sha256 if bundle else "")
-    return HashTrainer(config, training, out, device, network_of(bundle) if bundle else None)
+    config, network = preset_config(preset, steps, seed, bundle.sha256 if bundle else ""), None
+    if bundle:
+        network = network_of(bundle)
+        config = replace(config, network=network.config)
+    return HashTrainer(config, training, out, device, network)
 
 
 def _detector_trainer(

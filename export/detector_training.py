@@ -21,7 +21,7 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 class DetectorTrainingConfig(RunConfig):
     """One run. pictures: of a batch. dropout: share of the last maps that is dropped in training."""
 
-    steps: int = 5000
+    steps: int = 4200
     learning_rate: float = 4e-3
     pictures: int = 16
     dropout: float = 0.1

@@ -202,7 +202,7 @@ def _edit_jobs(plan: Plan, films: list[Path], unknown: list[Path]) -> list[_Edit
         return []
     rng = np.random.default_rng(plan.seed)
     jobs = []
-    for paths, known in ((films, True), (unknown, False)):
+    for paths, known in ((films, True), (unknown, False)) if plan.unknown_clips else ((films, True),):
         lengths = np.array([probe(path).duration_seconds or 0.0 for path in paths])
         usable = np.flatnonzero(lengths > EDIT_SECONDS * 1.1)
         if len(usable) == 0:

@@ -52,7 +52,8 @@ def make_recordings(
         film = usable[int(rng.choice(len(usable), p=weights / weights.sum()))]
         start = float(rng.uniform(0, lengths[film] - seconds - 0.4))
         path = folder / f"{level}-{seconds:g}s-{seed}-{number:04d}.mp4"
-        if not path.with_suffix(".json").is_file() or _load(path).film != film.stem:  # it may be of other films
+        kept = path.is_file() and path.with_suffix(".json").is_file()
+        if not kept or _load(path).film != film.stem:  # it may be of other films
             _film(film, start, seconds, level, FIRST_SEED + 1000 * seed + number, path)
         recordings.append(_load(path))
         report()
@@ -68,14 +69,17 @@ def _film(film: Path, start: float, seconds: float, level: str, seed: int, path:
     shots = phone.film((frame for group in ([first], frames) for frame in group),
                        play_from_seconds=first.pts_seconds, seconds=seconds)  # fmt: skip
     truths = record(shots, part, settings)
-    part.replace(path)
     fields = {
         "film": film.stem,
         "start_seconds": first.pts_seconds,
         "level": level,
         "screens": [screen.round(2).tolist() for screen, _ in truths],
     }
-    path.with_suffix(".json").write_text(json.dumps(fields), encoding="utf-8")
+    truth = path.with_suffix(".json.part")
+    truth.write_text(json.dumps(fields), encoding="utf-8")
+    path.with_suffix(".json").unlink(missing_ok=True)  # a clip never stands beside the truth of another
+    part.replace(path)
+    truth.replace(path.with_suffix(".json"))
 
 
 def _load(path: Path) -> Recording:

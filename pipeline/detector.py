@@ -19,6 +19,7 @@ from pipeline.settings import settings
 DETECTOR = "detector"
 WORK_SIDE = 320  # pixels of the longer side; trained at 256 to 320
 LEAST_SIDE = 32  # pixels of the shorter one, eight cells; a narrower picture is scaled up
+MOST_SIDE = 4 * WORK_SIDE  # pixels; a strip that is longer for its width is squeezed, it shows no screen
 LEAST_AREA = 0.005  # of the picture's; a smaller screen has too few pixels to code
 SURE = 0.56  # confidence from which on a screen counts as found: of held-out rooms without one nine in ten are below
 
@@ -65,7 +66,7 @@ class ScreenDetector(ScreenFinder):
     def _look(self, image: RgbImage) -> Sighting:
         height, width = image.shape[:2]
         scale = max(WORK_SIDE / max(height, width), LEAST_SIDE / min(height, width))
-        size = (max(round(width * scale), LEAST_SIDE), max(round(height * scale), LEAST_SIDE))
+        size = tuple(int(np.clip(round(side * scale), LEAST_SIDE, MOST_SIDE)) for side in (width, height))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(image, size, interpolation=method)
         corners, confidence = self._session.run(["corners", "confidence"], {"frames": small[None]})

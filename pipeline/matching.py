@@ -154,6 +154,8 @@ class Matcher:
         if best and self.accepts(best):
             return best
         again = [view for view in queries if hopeful is None or view in hopeful]
+        if not again:
+            return best
         for view in again:
             parts[view] = self._verify(view, queries[view], middle, many, MOST_LOOKUPS // len(again))
         return self._decide(queries, parts, middle)
