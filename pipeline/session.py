@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
+from pipeline.codes import FrameCodes
 from pipeline.detector import ScreenFinder
 from pipeline.encoder import BATCH_FRAMES, FrameEncoder, batches_of_one_size
 from pipeline.frames import Frame
@@ -144,42 +145,74 @@ def _same_place(a: Match, b: Match, at: float) -> bool:
     return a.number == b.number and abs(a.film_seconds(at) - b.film_seconds(at)) < SAME_MOMENT_SECONDS
 
 
+class Evidence(Protocol):
+    """What is weighed: a `Query`, or a `ViewWindow` of codes that came from elsewhere."""
+
+    @property
+    def last_pts_seconds(self) -> float:
+        """Time of the newest frame, seconds."""
+
+    def views(self) -> list[FrameCodes]:
+        """What to match."""
+
+    def hopeful(self) -> list[int]:
+        """The views for which a wider search is worth its cost."""
+
+    def follow_only(self, view: int | None) -> None:
+        """From now on weigh this view alone; None: all of them again."""
+
+
+class LiveDecider:
+    """Decides twice a second what is on a live source. current: the answer that holds, None for "unknown"."""
+
+    def __init__(self, evidence: Evidence, matcher: Matcher, current: Match | None = None, at: float = 0.0) -> None:
+        self._evidence = evidence
+        self._matcher = matcher
+        self.current = current
+        self._decided_at = self._held_at = self._reported_at = at
+
+    def decide(self) -> list[LiveEvent]:
+        """What changed with the frames that were added; nothing when the last decision is too recent."""
+        now = self._evidence.last_pts_seconds
+        if now - self._decided_at < LIVE_STEP_SECONDS * 0.9:
+            return []
+        self._decided_at = now
+        match = self._matcher.match(self._evidence.views(), self._evidence.hopeful())
+        return self._nothing_matched(now) if match is None else self._matched(match, now)
+
+    def end(self) -> list[LiveEvent]:
+        """The source is over: what is held is lost."""
+        if self.current is None:
+            return []
+        lost, self.current = self.current, None
+        self._evidence.follow_only(None)
+        return [LiveEvent("lost", self._decided_at, lost)]
+
+    def _nothing_matched(self, now: float) -> list[LiveEvent]:
+        return self.end() if now - self._held_at >= LOST_AFTER_SECONDS else []
+
+    def _matched(self, match: Match, now: float) -> list[LiveEvent]:
+        self._held_at = now
+        self._evidence.follow_only(match.view)
+        if self.current is None or not _same_place(self.current, match, now):
+            self.current, self._reported_at = match, now
+            return [LiveEvent("found", now, match)]
+        if now - self._reported_at >= STILL_EVERY_SECONDS:
+            self.current, self._reported_at = match, now
+            return [LiveEvent("still", now, match)]
+        return []
+
+
 class LiveSession:
     """Follows one live source and says what is on it."""
 
     def __init__(self, encoder: FrameEncoder, matcher: Matcher) -> None:
         self._query = Query(encoder, LIVE_WINDOW_SECONDS)
-        self._matcher = matcher
-        self._current: Match | None = None
-        self._decided_at = 0.0
-        self._held_at = 0.0
-        self._reported_at = 0.0
+        self._decider = LiveDecider(self._query, matcher)
 
     def follow(self, frames: Iterable[Frame]) -> Iterator[LiveEvent]:
         """Events of a source, as its frames come; at the end of the source what is held is lost."""
         for batch in batches_of_one_size(frames, int(LIVE_STEP_SECONDS * 10)):
             self._query.add(batch)
-            now = self._query.last_pts_seconds
-            if now - self._decided_at >= LIVE_STEP_SECONDS * 0.9:
-                self._decided_at = now
-                yield from self._decide(now)
-        if self._current:
-            yield LiveEvent("lost", self._decided_at, self._current)
-            self._current = None
-
-    def _decide(self, now: float) -> Iterator[LiveEvent]:
-        match = self._matcher.match(self._query.views(), self._query.hopeful())
-        if match is None:
-            if self._current and now - self._held_at >= LOST_AFTER_SECONDS:
-                yield LiveEvent("lost", now, self._current)
-                self._current = None
-                self._query.follow_only(None)
-            return
-        self._held_at = now
-        self._query.follow_only(match.view)
-        if self._current is None or not _same_place(self._current, match, now):
-            self._current, self._reported_at = match, now
-            yield LiveEvent("found", now, match)
-        elif now - self._reported_at >= STILL_EVERY_SECONDS:
-            self._current, self._reported_at = match, now
-            yield LiveEvent("still", now, match)
+            yield from self._decider.decide()
+        yield from self._decider.end()
