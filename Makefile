@@ -5,7 +5,7 @@ DEV := .venv-dev
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: demo test lint bench wheel clean help
+.PHONY: demo test lint bench kafka wheel clean help
 help:          ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -24,6 +24,9 @@ bench: bench-index-film bench-camera ## all benchmarks
 
 bench-%: $(DEV)/.done   ## one benchmark, tests/benchmarks/bench_NAME.py
 	$(DEV)/bin/python -m tests.benchmarks.bench_$(subst -,_,$*) $(ARGS)
+
+kafka: $(DEV)/.done     ## Apache Kafka on 127.0.0.1:9092, until Ctrl-C; make kafka ARGS="--port 9093"
+	$(DEV)/bin/python -m tests.kafka_broker $(ARGS)
 
 wheel: $(DEV)/.done     ## build the wheel into dist/
 	$(DEV)/bin/python -m build --quiet --wheel

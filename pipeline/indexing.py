@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -55,10 +55,17 @@ def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]
     coded = FrameCodes.concatenate(parts)
     if len(coded) == 0:
         raise MediaError(f"{path}: no picture in it could be decoded; check the file with a player")
+    return film_of_codes(replace(coded, lights=np.stack(lights)))
+
+
+def film_of_codes(coded: FrameCodes) -> CodedFilm:
+    """A film of the codes of its frames, at least one; without lights it has no motion."""
     last_frame = float(np.median(np.diff(coded.pts_seconds))) if len(coded) > 1 else 1 / INDEX_FPS
     end = float(coded.pts_seconds[-1]) + last_frame
     track = Track.from_codes(coded.pts_seconds, coded.codes, end, coded.margins)
-    motion = Motion.of_film(coded.pts_seconds, np.stack(lights)).where_still(track.start_ms / 1000)
+    if coded.lights is None:
+        return CodedFilm(track, None, end, len(coded))
+    motion = Motion.of_film(coded.pts_seconds, coded.lights).where_still(track.start_ms / 1000)
     return CodedFilm(track, motion, end, len(coded))
 
 

@@ -1,7 +1,7 @@
 """Every Redis key of VNOME.
 
 All begin with `vnome:`. Keys that change together in one transaction share the hash tag `{catalogue}`; buckets of
-the look-up table carry none, so that a Cluster spreads them.
+the look-up table carry none, so that a Cluster spreads them. The keys of a camera share its own tag.
 """
 
 CATALOGUE = "vnome:{catalogue}:"
@@ -38,3 +38,46 @@ def motion(number: int) -> str:
 def subtitles(number: int) -> str:
     """Hash: language -> subtitle file text, of the video with this number."""
     return f"vnome:subtitles:{number}"
+
+
+CAMERAS = "vnome:{live}:cameras"  # sorted set: camera -> time of its newest frame, epoch seconds
+MATCHERS = "vnome:{live}:matchers"  # sorted set: matcher process -> when it was last alive, epoch seconds
+MATCHES = "vnome:{live}:matches"  # stream: field `event`, a match event as JSON
+SIGHTINGS = "vnome:{live}:sightings"  # hash: sighting -> JSON
+SIGHTINGS_BY_START = "vnome:{live}:sightings:by-start"  # sorted set: sighting -> start, epoch seconds
+SIGHTINGS_BY_END = "vnome:{live}:sightings:by-end"  # sorted set: sighting -> end, epoch seconds
+
+
+def attempts(group: str) -> str:
+    """Hash: what the processors of a consumer group are working on, by partition, and what killed one, by offset."""
+    return f"vnome:{{live}}:attempts:{group}"
+
+
+def camera_codes(camera: str) -> str:
+    """Stream: a frame an entry, its id the capture time (ms) and the frame's number."""
+    return f"vnome:camera:{{{camera}}}:codes"
+
+
+def camera_state(camera: str) -> str:
+    """Hash: `last` id and `offset:TOPIC:PARTITION` of its codes, and the matcher's `session` and view to `follow`."""
+    return f"vnome:camera:{{{camera}}}:state"
+
+
+def camera_matcher(camera: str) -> str:
+    """String with a time to live: the matcher process that follows this camera."""
+    return f"vnome:camera:{{{camera}}}:matcher"
+
+
+def reference_codes(video: str) -> str:
+    """Stream: as `camera_codes`, of a video that is being sent to be indexed."""
+    return f"vnome:reference:{{{video}}}:codes"
+
+
+def reference_state(video: str) -> str:
+    """Hash: `last` and `offset:...` as of a camera."""
+    return f"vnome:reference:{{{video}}}:state"
+
+
+def sightings_of(video: str) -> str:
+    """Sorted set: sighting of this video -> end, epoch seconds."""
+    return f"vnome:{{live}}:sightings:video:{video}"

@@ -15,7 +15,9 @@ class Settings(BaseSettings):
 
     home: data folder; default the platform's user data folder.
     redis: "embedded", or a `redis://`, `rediss://` or `unix://` URL.
+    kafka: bootstrap servers, HOST:PORT with commas between; not needed by the single-machine commands.
     encoder, detector: folders of bundles; default those that VNOME ships.
+    recogniser: folder of a bundle that labels frames; default none.
     """
 
     model_config = SettingsConfigDict(env_prefix="VNOME_")
@@ -24,6 +26,8 @@ class Settings(BaseSettings):
     redis: str = EMBEDDED
     encoder: Path | None = None
     detector: Path | None = None
+    recogniser: Path | None = None
+    kafka: str = ""
 
 
 @cache

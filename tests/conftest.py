@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -14,12 +15,15 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
+from pipeline.broker import Topics, ensure_topics
 from pipeline.detector import default_detector
 from pipeline.embedded import IDLE_VARIABLE, Answer, ask, server_binary
 from pipeline.encoder import default_encoder
 from pipeline.errors import StoreError
 from pipeline.settings import settings
 from pipeline.store import Store, open_store
+from tests.kafka_broker import BrokerError, KafkaBroker, running_broker
+from tests.kafka_broker import missing as no_kafka
 
 SEED = 20140401
 START_SECONDS = 10.0
@@ -48,7 +52,7 @@ def _no_browser() -> str | None:
 
 # marker -> why its tests cannot run here, or None
 MISSING: dict[str, Callable[[], str | None]] = {
-    "kafka": _no_program("java"),
+    "kafka": no_kafka,
     "redis": _no_server,
     "cluster": _no_server,
     "browser": _no_browser,
@@ -76,7 +80,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The test's own data folder, not made yet, and settings that know of no other."""
-    for name in ("VNOME_REDIS", "VNOME_ENCODER", "VNOME_DETECTOR", "VNOME_KAFKA"):
+    for name in ("VNOME_REDIS", "VNOME_ENCODER", "VNOME_DETECTOR", "VNOME_KAFKA", "VNOME_RECOGNISER"):
         monkeypatch.delenv(name, raising=False)
     parent = Path(tempfile.mkdtemp(prefix="vn-", dir="/tmp"))  # pytest's own is too long for a socket
     monkeypatch.setenv("VNOME_HOME", str(parent / "h"))
@@ -113,6 +117,28 @@ def small_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.bundle_samples import detector_bundle  # here, for it brings torch
 
     return detector_bundle(tmp_path_factory.mktemp("detector"))
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaBroker]:
+    """A real broker, one for the whole session."""
+    reason = no_kafka()
+    if reason is not None:
+        skip_or_fail("kafka", reason)
+    try:
+        with running_broker() as broker:
+            yield broker
+    except BrokerError as error:
+        skip_or_fail("kafka", str(error))
+
+
+@pytest.fixture
+def topics(kafka: KafkaBroker) -> Topics:
+    """Topics of the test's own, with 4 partitions."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    names = Topics(f"{name}.frames", f"{name}.matches", f"{name}.dead")
+    ensure_topics([kafka.bootstrap], names, 4)
+    return names
 
 
 def free_port() -> int:

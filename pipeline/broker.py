@@ -1,0 +1,170 @@
+"""Connections to Kafka, as VNOME needs them, and their failures in words.
+
+Python code that computes Kafka's checksums manages 100 frames a second; the package `crc32c`, which kafka-python calls
+optional, does tens of thousands, so it is required here.
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import (
+    AuthorizationError,
+    FencedInstanceIdError,
+    KafkaConfigurationError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAlreadyExistsError,
+)
+
+from pipeline.errors import InputError, ServiceError
+from pipeline.settings import settings
+
+FRAMES, MATCHES, DEAD = "vnome.frames", "vnome.matches", "vnome.dead"
+PARTITIONS = 12  # of the topics that VNOME makes: as many divisors as possible, for processors to share
+KEEP_FRAMES_MS = 30 * 60_000  # live frames lose their value; long enough for a restart of all the rest
+MOST_MESSAGE_BYTES = 9_000_000  # of the dead letters: the largest frame that is read, and its headers
+BOOTSTRAP_MS = 10_000
+REQUEST_MS = 15_000
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+
+
+class KafkaServiceError(ServiceError):
+    """Kafka cannot be reached, or refuses."""
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The names of the three topics."""
+
+    frames: str = FRAMES
+    matches: str = MATCHES
+    dead: str = DEAD
+
+
+def bootstrap_servers(given: str | None = None) -> list[str]:
+    """HOST:PORT of each server of `given` or the settings. Raises InputError when there is none, or not so written."""
+    text = settings().kafka if given is None else given
+    servers = [server.strip() for server in text.split(",") if server.strip()]
+    if not servers:
+        raise InputError("no Kafka named; set VNOME_KAFKA=HOST:PORT (make kafka runs one here)")
+    for server in servers:
+        match = _SERVER.fullmatch(server)
+        if not match or not 0 < int(match.group(2)) < 65536:
+            raise InputError(f"VNOME_KAFKA: {server[:80]!r} is not HOST:PORT")
+    return servers
+
+
+@contextmanager
+def kafka_errors(servers: Sequence[str]) -> Iterator[None]:
+    """Turns what kafka-python raises in the block into a KafkaServiceError of one line."""
+    try:
+        yield
+    except KafkaError as error:
+        raise KafkaServiceError(f"Kafka at {','.join(servers)} {_in_words(error)}") from None
+
+
+def _in_words(error: KafkaError) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, FencedInstanceIdError):
+        return "has another processor of this --instance; give each its own"
+    if isinstance(error, AuthorizationError):
+        return f"does not allow it ({type(error).__name__}); check the user's rights"
+    if isinstance(error, KafkaConnectionError | KafkaTimeoutError | KafkaConfigurationError):
+        return "cannot be reached; check that it runs, and VNOME_KAFKA"
+    return f"refuses: {type(error).__name__}: {text}"
+
+
+def require_checksums() -> None:
+    """Raises InputError when kafka-python would compute checksums in Python."""
+    if importlib.util.find_spec("crc32c") is None:
+        raise InputError("the package crc32c is missing, without it Kafka is 400 times slower; pip install crc32c")
+
+
+def open_consumer(
+    servers: Sequence[str], group: str, instance: str | None, most_records: int, session_seconds: float
+) -> Any:
+    """A member of the consumer group that reads from the oldest frame not committed, and commits only when told."""
+    require_checksums()
+    with kafka_errors(servers):
+        return KafkaConsumer(
+            bootstrap_servers=list(servers),
+            group_id=group,
+            group_instance_id=instance,
+            client_id=f"vnome-process-{instance or 'x'}",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=[CooperativeStickyAssignor()],
+            max_poll_records=most_records,
+            session_timeout_ms=round(session_seconds * 1000),
+            heartbeat_interval_ms=round(session_seconds * 1000 / 4),
+            max_partition_fetch_bytes=MOST_MESSAGE_BYTES,
+            fetch_max_wait_ms=100,
+            request_timeout_ms=REQUEST_MS,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
+            reconnect_backoff_max_ms=2_000,
+        )
+
+
+def open_producer(servers: Sequence[str], delivery_ms: int = 60_000) -> Any:
+    """A producer whose messages are acknowledged by all replicas, in order and once (an idempotent producer)."""
+    require_checksums()
+    with kafka_errors(servers):
+        return KafkaProducer(
+            bootstrap_servers=list(servers),
+            client_id="vnome",
+            acks="all",
+            compression_type=None,  # a JPEG does not shrink
+            batch_size=1_000_000,
+            linger_ms=5,
+            max_request_size=MOST_MESSAGE_BYTES,
+            delivery_timeout_ms=delivery_ms,
+            request_timeout_ms=min(REQUEST_MS, delivery_ms // 2),
+            max_block_ms=5_000,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
+            reconnect_backoff_max_ms=2_000,
+        )
+
+
+def ensure_topics(servers: Sequence[str], topics: Topics, partitions: int = PARTITIONS) -> None:
+    """Makes those of the topics that are not there, with the cluster's own replication."""
+    wanted = {
+        topics.frames: (partitions, {"retention.ms": str(KEEP_FRAMES_MS)}),
+        topics.matches: (partitions, {}),
+        topics.dead: (1, {"max.message.bytes": str(MOST_MESSAGE_BYTES)}),
+    }
+    with kafka_errors(servers):
+        admin = KafkaAdminClient(
+            bootstrap_servers=list(servers), request_timeout_ms=REQUEST_MS, bootstrap_timeout_ms=BOOTSTRAP_MS
+        )
+        try:
+            there = set(admin.list_topics())
+            for name, (count, config) in wanted.items():
+                if name not in there:
+                    _create(admin, name, {"num_partitions": count, "configs": config})
+        finally:
+            admin.close()
+
+
+def _create(admin: Any, name: str, options: dict[str, Any]) -> None:
+    try:
+        admin.create_topics({name: options}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:  # another process was quicker
+        return
+
+
+def lag_of(consumer: Any) -> dict[TopicPartition, int]:
+    """How many frames each assigned partition is behind, as far as is known."""
+    lags = {}
+    for partition in consumer.assignment():
+        end = consumer.highwater(partition)
+        if end is not None:
+            lags[partition] = max(end - consumer.position(partition), 0)
+    return lags

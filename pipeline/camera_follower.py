@@ -1,0 +1,204 @@
+"""One camera followed live: codes in, match events and sightings out, all its state small enough for Redis."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from pipeline.code_stream import NS, StoredFrame
+from pipeline.library import Library
+from pipeline.matching import Match, Matcher, Odds
+from pipeline.query import QUERY_FPS
+from pipeline.session import LIVE_WINDOW_SECONDS, LiveDecider, LiveEvent
+from pipeline.sightings import Sighting
+from pipeline.views import ViewWindow
+
+LEAST_STEP_SECONDS = 0.9 / QUERY_FPS  # frames that follow closer say nothing new
+JUMP_SECONDS = 30.0  # without a frame, or back in time: another stream, which begins anew
+
+
+@dataclass(frozen=True)
+class MatchEvent:
+    """What changed on a camera. event: found, moved or lost. time: capture time of the frame that decided, epoch s.
+
+    at_seconds: the film's moment then. id: the same when the event is told again. capture_ns: as time.
+    """
+
+    id: str
+    event: str
+    camera: str
+    video: str
+    title: str
+    time: float
+    at_seconds: float
+    speed: float
+    confidence: float
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        rounded = {"time": round(self.time, 3), "at_seconds": round(self.at_seconds, 3), "speed": round(self.speed, 4)}
+        return {**asdict(self), **rounded, "confidence": round(self.confidence, 6)}
+
+
+@dataclass
+class Changes:
+    """What following some frames led to, to be written together."""
+
+    events: list[MatchEvent] = field(default_factory=list)
+    sightings: dict[str, Sighting] = field(default_factory=dict)  # by id, the newest state of each
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.sightings)
+
+
+class CameraFollower:
+    """state: what `state()` gave to whoever followed the camera before, None for a new one."""
+
+    def __init__(self, camera: str, matcher: Matcher, library: Library, state: str | None = None) -> None:
+        self.camera = camera
+        self._matcher, self._library = matcher, library
+        known: dict[str, Any] = json.loads(state) if state else {}
+        self._origin_ns = int(known.get("origin_ns", 0))
+        self._last_ns = int(known.get("last_ns", 0))
+        self._sighting = Sighting(**known["sighting"]) if known.get("sighting") else None
+        match = _match_of(known["match"]) if known.get("match") else None
+        self._begin(match)
+
+    @property
+    def follow(self) -> int | None:
+        """The view that matched, which is enough to code from now on; None: all of them."""
+        return self._window.only
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is found and not lost."""
+        return self._decider.current is not None
+
+    def state(self) -> str:
+        """What whoever follows the camera next must know, but for the codes of the last seconds."""
+        return json.dumps(
+            {
+                "origin_ns": self._origin_ns,
+                "last_ns": self._last_ns,
+                "match": asdict(self._decider.current) if self._decider.current else None,
+                "sighting": asdict(self._sighting) if self._sighting else None,
+            }
+        )
+
+    def remember(self, frames: Sequence[StoredFrame]) -> None:
+        """The codes that came before those that will be followed."""
+        if self._origin_ns:
+            self._window.add([frame.coded(self._origin_ns) for frame in frames if frame.ts_ns <= self._last_ns])
+
+    def advance(self, frames: Sequence[StoredFrame]) -> Changes:
+        """Follows the next frames, in their order."""
+        changes = Changes()
+        for frame in frames:
+            gap = (frame.ts_ns - self._last_ns) / NS
+            if self._origin_ns and 0 <= gap < LEAST_STEP_SECONDS:
+                continue
+            if not self._origin_ns or not 0 <= gap < JUMP_SECONDS:
+                self._note(self._decider.end(), changes)
+                self._origin_ns = frame.ts_ns
+                self._begin(None)
+            self._last_ns = frame.ts_ns
+            self._window.add([frame.coded(self._origin_ns)])
+            self._note(self._decider.decide(), changes)
+        return changes
+
+    def end(self) -> Changes:
+        """The camera is silent: what is found counts as lost."""
+        changes = Changes()
+        self._note(self._decider.end(), changes)
+        return changes
+
+    def _begin(self, match: Match | None) -> None:
+        self._window = ViewWindow(LIVE_WINDOW_SECONDS)
+        at = (self._last_ns - self._origin_ns) / NS if match else 0.0
+        self._decider = LiveDecider(self._window, self._matcher, match, at)
+        if match is not None:
+            self._window.follow_only(match.view)
+
+    def _note(self, events: Sequence[LiveEvent], changes: Changes) -> None:
+        for event in events:
+            video, title = self._named(event.match.number)
+            if event.event == "lost":
+                self._lose(event, changes, video, title)
+            elif event.event == "still":
+                self._extend(event, changes)
+            elif self._sighting is not None and self._sighting.video == video:
+                self._close(changes)
+                self._open(event, changes, video, title, "moved")
+            else:
+                if self._sighting is not None:
+                    self._lost_by(self._sighting, event, changes)
+                self._open(event, changes, video, title, "found")
+
+    def _open(self, event: LiveEvent, changes: Changes, video: str, title: str, name: str) -> None:
+        time, moment = self._epoch(event.at), event.match.film_seconds(event.at)
+        self._sighting = Sighting(
+            id=f"{self.camera}/{round(time * 1000)}",
+            video=video,
+            title=title,
+            camera=self.camera,
+            start=time,
+            end=time,
+            film_start=moment,
+            film_end=moment,
+            confidence=event.match.confidence,
+            open=True,
+        )
+        changes.sightings[self._sighting.id] = self._sighting
+        self._tell(name, event, changes, video, title)
+
+    def _extend(self, event: LiveEvent, changes: Changes) -> None:
+        if self._sighting is None:
+            return
+        self._sighting = replace(
+            self._sighting,
+            end=self._epoch(event.at),
+            film_end=event.match.film_seconds(event.at),
+            confidence=max(self._sighting.confidence, event.match.confidence),
+        )
+        changes.sightings[self._sighting.id] = self._sighting
+
+    def _lose(self, event: LiveEvent, changes: Changes, video: str, title: str) -> None:
+        self._close(changes)
+        self._tell("lost", event, changes, video, title)
+
+    def _lost_by(self, old: Sighting, event: LiveEvent, changes: Changes) -> None:
+        """Another video takes the place of the one that was on."""
+        self._close(changes)
+        self._tell("lost", event, changes, old.video, old.title)
+
+    def _close(self, changes: Changes) -> None:
+        if self._sighting is not None:
+            changes.sightings[self._sighting.id] = replace(self._sighting, open=False)
+            self._sighting = None
+
+    def _tell(self, name: str, event: LiveEvent, changes: Changes, video: str, title: str) -> None:
+        time, match = self._epoch(event.at), event.match
+        changes.events.append(
+            MatchEvent(
+                id=f"{self.camera}/{round(time * 1000)}/{name}",
+                event=name,
+                camera=self.camera,
+                video=video,
+                title=title,
+                time=time,
+                at_seconds=match.film_seconds(event.at),
+                speed=match.speed,
+                confidence=match.confidence,
+            )
+        )
+
+    def _epoch(self, at: float) -> float:
+        return self._origin_ns / NS + at
+
+    def _named(self, number: int) -> tuple[str, str]:
+        record = self._library.resolve([number]).get(number)
+        return (record.id, record.title) if record else ("(removed)", "(removed)")
+
+
+def _match_of(known: dict[str, Any]) -> Match:
+    return Match(**{**known, "odds": Odds(**known["odds"])})
