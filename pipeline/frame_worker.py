@@ -196,6 +196,8 @@ class FrameWorker:
             self._decode.work([frame])
         except BadMessage as bad:
             return bad
+        except Exception as error:  # noqa: BLE001  whatever bytes do to a codec, the other frames must go on
+            return BadMessage("corrupt", f"decoding failed ({type(error).__name__}: {error})")
         return frame
 
     # The coder's thread

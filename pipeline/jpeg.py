@@ -22,7 +22,7 @@ def decode_jpeg(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
         raise BadMessage("not an image", "the value is not a JPEG picture")
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:  # KeyError: components that no camera has
         raise _unusable(data, error) from None
     if height * width > MOST_PIXELS:
         raise BadMessage("oversized", f"the picture has {width} x {height} pixels, at most {MOST_PIXELS} are decoded")
@@ -30,7 +30,7 @@ def decode_jpeg(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
     least = {"min_height": round(height * scale), "min_width": round(width * scale)} if scale < 1 else {}
     try:
         image = simplejpeg.decode_jpeg(data, "RGB", strict=True, **least)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         raise _unusable(data, error) from None
     if max(image.shape[:2]) > max_side:
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -38,7 +38,7 @@ def decode_jpeg(data: bytes, max_side: int = MAX_SIDE) -> RgbImage:
     return np.asarray(image, np.uint8)
 
 
-def _unusable(data: bytes, error: ValueError) -> BadMessage:
+def _unusable(data: bytes, error: Exception) -> BadMessage:
     whole = _END in data[-64:]  # some cameras pad behind the end
     reason = " ".join(str(error).split())
     if whole:

@@ -127,6 +127,7 @@ class LiveMatcher:
                     break
                 if camera not in self._followers and self._claim(camera):
                     self._take_over(camera)
+            self._metrics.cameras_followed.set(len(self._followers))
 
     def _renew(self, camera: str) -> bool:
         """Prolongs the lease of a camera; False when another matcher has it."""

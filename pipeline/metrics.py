@@ -15,7 +15,7 @@ from prometheus_client import (
 
 from pipeline.version import VERSION
 
-disable_created_metrics()  # a second series beside each counter, which nobody reads
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nobody reads
 
 MOST_CAMERAS = 1000  # with series of their own; those beyond count as one, so that ids cannot fill the memory
 OTHER = "other"

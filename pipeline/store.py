@@ -51,10 +51,13 @@ class Store:
     address: without a password.
     """
 
-    def __init__(self, client: "redis.Redis", address: str, server: EmbeddedServer | None = None) -> None:
+    def __init__(
+        self, client: "redis.Redis", address: str, server: EmbeddedServer | None = None, keeps_file: bool = False
+    ) -> None:
         self.client = client
         self.address = address
         self._server = server
+        self._keeps_file = keeps_file or server is not None
 
     def __enter__(self) -> "Store":
         return self
@@ -92,12 +95,12 @@ class Store:
                 return result
 
     def confirm(self) -> None:
-        """Waits until everything written so far is on the private server's disk.
+        """Waits until everything written so far is on the server's disk, where it keeps an append-only file.
 
-        A server of the user's own keeps its data as its configuration says; there this does nothing.
-        Raises StoreError when the disk takes no more.
+        A server of the user's own that keeps none, or is older than 7.2, keeps its data as its configuration says;
+        there this does nothing. Raises StoreError when the disk takes no more.
         """
-        if self._server is None:
+        if not self._keeps_file:
             return
         for _ in range(CONFIRM_SECONDS):
             with self.errors():
@@ -171,7 +174,8 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
         raise InputError(f"VNOME_REDIS={shown} cannot be read; accepted: {ACCEPTED}") from None
     with store_errors(address), closing(probe):
         _check_server(probe, address)
-    return Store(client, address)
+        keeps_file = _keeps_file(probe)
+    return Store(client, address, keeps_file=keeps_file)
 
 
 def without_password(url: str) -> str:
@@ -219,3 +223,11 @@ def _check_server(client: "redis.Redis", address: str) -> None:
         raise StoreError(f"{address} is version {version}; VNOME needs 6.2 or later")
     if "cluster" in (about.get("redis_mode"), about.get("server_mode")):  # of Redis, of Valkey
         raise StoreError(f"{address} is part of a Redis Cluster: {NOT_YET}")
+
+
+def _keeps_file(client: "redis.Redis") -> bool:
+    """Whether the server keeps an append-only file and can say when something is in it (WAITAOF, since 7.2)."""
+    version = str(client.info("server").get("redis_version", "0"))
+    return tuple(int(part) for part in version.split(".")[:2]) >= (7, 2) and bool(
+        client.info("persistence").get("aof_enabled")
+    )
