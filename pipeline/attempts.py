@@ -29,6 +29,8 @@ class Attempts:
 
     def begin(self, ranges: Mapping[Partition, Range]) -> None:
         """Notes what is being worked on, in place of what was noted of these partitions before."""
+        if not ranges:
+            return
         fields = {_name(partition): f"{first}-{last}" for partition, (first, last) in ranges.items()}
         with self._store.errors():
             pipe = self._store.client.pipeline(transaction=False)

@@ -103,7 +103,10 @@ class CameraFollower:
                 self._begin(None)
             self._last_ns = frame.ts_ns
             self._window.add([frame.coded(self._origin_ns)])
-            self._note(self._decider.decide(), changes)
+            events = self._decider.decide()
+            if not events:
+                self._hold()
+            self._note(events, changes)
         return changes
 
     def end(self) -> Changes:
@@ -124,8 +127,9 @@ class CameraFollower:
             video, title = self._named(event.match.number)
             if event.event == "lost":
                 self._lose(event, changes, video, title)
-            elif event.event == "still":
-                self._extend(event, changes)
+            elif event.event == "still" and self._sighting is not None:
+                self._hold()
+                changes.sightings[self._sighting.id] = self._sighting
             elif self._sighting is not None and self._sighting.video == video:
                 self._close(changes)
                 self._open(event, changes, video, title, "moved")
@@ -151,16 +155,17 @@ class CameraFollower:
         changes.sightings[self._sighting.id] = self._sighting
         self._tell(name, event, changes, video, title)
 
-    def _extend(self, event: LiveEvent, changes: Changes) -> None:
-        if self._sighting is None:
+    def _hold(self) -> None:
+        """The sighting reaches as far as the last decision that confirmed it."""
+        match = self._decider.current
+        if self._sighting is None or match is None:
             return
         self._sighting = replace(
             self._sighting,
-            end=self._epoch(event.at),
-            film_end=event.match.film_seconds(event.at),
-            confidence=max(self._sighting.confidence, event.match.confidence),
+            end=self._epoch(self._decider.held_at),
+            film_end=match.film_seconds(self._decider.held_at),
+            confidence=max(self._sighting.confidence, match.confidence),
         )
-        changes.sightings[self._sighting.id] = self._sighting
 
     def _lose(self, event: LiveEvent, changes: Changes, video: str, title: str) -> None:
         self._close(changes)

@@ -163,13 +163,16 @@ class Evidence(Protocol):
 
 
 class LiveDecider:
-    """Decides twice a second what is on a live source. current: the answer that holds, None for "unknown"."""
+    """Decides twice a second what is on a live source.
+
+    current: the answer that holds, None for "unknown". held_at: when a decision last confirmed it, source seconds.
+    """
 
     def __init__(self, evidence: Evidence, matcher: Matcher, current: Match | None = None, at: float = 0.0) -> None:
         self._evidence = evidence
         self._matcher = matcher
         self.current = current
-        self._decided_at = self._held_at = self._reported_at = at
+        self.held_at = self._decided_at = self._reported_at = at
 
     def decide(self) -> list[LiveEvent]:
         """What changed with the frames that were added; nothing when the last decision is too recent."""
@@ -189,10 +192,10 @@ class LiveDecider:
         return [LiveEvent("lost", self._decided_at, lost)]
 
     def _nothing_matched(self, now: float) -> list[LiveEvent]:
-        return self.end() if now - self._held_at >= LOST_AFTER_SECONDS else []
+        return self.end() if now - self.held_at >= LOST_AFTER_SECONDS else []
 
     def _matched(self, match: Match, now: float) -> list[LiveEvent]:
-        self._held_at = now
+        self.held_at = now
         self._evidence.follow_only(match.view)
         if self.current is None or not _same_place(self.current, match, now):
             self.current, self._reported_at = match, now

@@ -203,9 +203,11 @@ def running_stack(kafka: KafkaBroker, topics: Topics) -> Iterator[Stack]:
     stack.redis.start()
     try:
         yield stack
+    except BaseException:
+        for running in stack.running:  # what pytest shows of a test that failed
+            print(f"--- {running.log.name}\n{running.log.read_text()[-3000:]}")
+        raise
     finally:
-        if os.environ.get("KEEP_LOGS"):
-            os.system(f"tail -n 40 {folder}/*.log >&2")
         for running in stack.running:
             if running.process.poll() is None:
                 running.kill()

@@ -1,0 +1,207 @@
+"""Cameras followed live: events, sightings, shares, and matchers that come and go."""
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import keys, live_matcher
+from pipeline.code_stream import CodeEntry, CodeStream
+from pipeline.codes import FrameCodes
+from pipeline.encoder import default_encoder
+from pipeline.library import Library, VideoFields
+from pipeline.live_matcher import LiveMatcher
+from pipeline.matching import Matcher, matcher_of
+from pipeline.messages import JPEG, QUERY, FrameMessage, Place
+from pipeline.metrics import Metrics
+from pipeline.reference import CatalogueReference
+from pipeline.sightings import Sighting, Sightings
+from pipeline.store import Store
+from pipeline.tracks import Track
+from pipeline.views import SCREEN, WHOLE, CodedFrame
+from tests.memory_reference import film_codes
+
+pytestmark = pytest.mark.redis
+
+NS = 1_000_000_000
+START = time.time_ns() - 3000 * NS
+
+
+class Channel:
+    """A camera that shows films by their codes."""
+
+    def __init__(self, store: Store, name: str, view: int = WHOLE) -> None:
+        self._stream, self.name, self._view = CodeStream(store), name, view
+        self.seq, self.at = 0, START
+
+    def show(self, track: Track | None, first: float, seconds: float, fps: float = 10.0) -> None:
+        """Plays a part of a film, or what no film shows."""
+        rng = np.random.default_rng(self.seq + 1)
+        entries = []
+        for k in range(int(seconds * fps)):
+            if track is None:
+                code = rng.integers(0, 1 << 32, 1, dtype=np.uint32)
+            else:
+                code, _ = track.codes_at(np.array([first + k / fps]))
+            codes = FrameCodes(np.zeros(1), code, np.full((1, 32), 4, np.float32))
+            message = FrameMessage(self.name, self.at, self.seq, JPEG, QUERY, "", b"", Place("t", 0, self.seq))
+            entries.append(CodeEntry(message, CodedFrame(0.0, {self._view: codes})))
+            self.seq, self.at = self.seq + 1, self.at + round(NS / fps)
+        self._stream.push(entries)
+
+    def pause(self, seconds: float) -> None:
+        self.at += round(seconds * NS)
+
+
+@pytest.fixture
+def films(store: Store) -> dict[str, Track]:
+    library, made = Library(store), {"one": film_codes(1, 120), "two": film_codes(2, 120)}
+    for name, track in made.items():
+        fields = VideoFields(name, name.title(), f"{name}.mp4", name, default_encoder().bundle.sha256)
+        library.add(fields, track, 120.0, 1500, {})
+    return made
+
+
+@pytest.fixture
+def matcher(store: Store, films: dict[str, Track]) -> Matcher:
+    return matcher_of(CatalogueReference(Library(store)), default_encoder().bundle)
+
+
+def live(store: Store, matcher: Matcher, name: str = "m") -> LiveMatcher:
+    return LiveMatcher(store, matcher, Library(store), Metrics(), name)
+
+
+def events(store: Store) -> list[tuple[str, str, str, float]]:
+    entries: Any = store.client.xrange(keys.MATCHES)
+    told = [json.loads(fields[b"event"]) for _, fields in entries]
+    return [(e["camera"], e["event"], e["video"], round(e["at_seconds"])) for e in told]
+
+
+def run(one: LiveMatcher, store: Store, cameras: int = 1) -> None:
+    """Rounds until nothing is left to read."""
+    for _ in range(30):
+        one.round()
+        if len(one.cameras) == cameras and not sum(
+            store.client.xinfo_groups(keys.camera_codes(camera))[0]["lag"] or 0 for camera in one.cameras
+        ):
+            return
+    raise AssertionError(f"codes are left, of {one.cameras}")
+
+
+def test_found_moved_another_film_and_lost(store: Store, matcher: Matcher, films: dict[str, Track]) -> None:
+    channel = Channel(store, "tv")
+    channel.show(films["one"], 10, 8)
+    channel.show(films["one"], 80, 8)  # somebody has skipped a part
+    channel.show(films["two"], 30, 8)
+    channel.show(None, 0, 12)
+    run(live(store, matcher), store)
+    names = [(event, video) for _, event, video, _ in events(store)]
+    assert names == [("found", "one"), ("moved", "one"), ("lost", "one"), ("found", "two"), ("lost", "two")]
+    seen = Sightings(store).find()
+    assert [(s.video, s.open) for s in seen] == [("one", False), ("one", False), ("two", False)]
+    assert [s.film_start for s in seen] == pytest.approx([11, 82, 32], abs=3)
+    for sighting in seen:
+        assert sighting.end - sighting.start == pytest.approx(sighting.film_end - sighting.film_start, abs=0.1)
+    assert seen[0].end - seen[0].start > 4
+
+
+def test_the_view_that_matched_is_told_to_the_processors(
+    store: Store, matcher: Matcher, films: dict[str, Track]
+) -> None:
+    channel = Channel(store, "tv", SCREEN)
+    channel.show(films["one"], 10, 3)
+    one = live(store, matcher)
+    run(one, store)
+    assert store.client.hget(keys.camera_state("tv"), "follow") == str(SCREEN).encode()
+    channel.show(None, 0, 12)
+    run(one, store)
+    assert store.client.hget(keys.camera_state("tv"), "follow") == b""
+
+
+def test_a_camera_that_falls_silent_has_lost_its_film(
+    store: Store, matcher: Matcher, films: dict[str, Track], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_matcher, "SILENT_SECONDS", 0.2)
+    channel = Channel(store, "tv")
+    channel.show(films["one"], 10, 3)
+    one = live(store, matcher)
+    run(one, store)
+    deadline = time.monotonic() + 10
+    while len(events(store)) < 2 and time.monotonic() < deadline:
+        one.round()
+    assert [event for _, event, _, _ in events(store)] == ["found", "lost"]
+    channel.pause(100)
+    channel.show(films["two"], 50, 3)
+    run(one, store)
+    assert events(store)[-1][1:3] == ("found", "two")
+
+
+def test_two_matchers_share_the_cameras_and_each_change_is_told_once(
+    store: Store, matcher: Matcher, films: dict[str, Track]
+) -> None:
+    channels = [Channel(store, f"c{k}") for k in range(4)]
+    for channel in channels:
+        channel.show(films["one"], 20, 4)
+    first, second = live(store, matcher, "first"), live(store, matcher, "second")
+    run(first, store, 4)
+    second._shared_at = first._shared_at = -1e9
+    second.round()
+    first.round()
+    second._shared_at = -1e9
+    second.round()
+    assert len(first.cameras) == len(second.cameras) == 2
+    assert not set(first.cameras) & set(second.cameras)
+    for channel in channels:
+        channel.show(films["one"], 24, 4)
+    run(first, store, 2)
+    run(second, store, 2)
+    assert [(event, video) for _, event, video, _ in events(store)] == [("found", "one")] * 4
+    assert all(sighting.end - sighting.start > 4 for sighting in Sightings(store).find())
+
+
+def test_a_matcher_that_dies_is_followed_by_one_that_knows_all(
+    store: Store, matcher: Matcher, films: dict[str, Track]
+) -> None:
+    channel = Channel(store, "tv")
+    channel.show(films["one"], 20, 4)
+    first = live(store, matcher, "first")
+    run(first, store)
+    channel.show(films["one"], 24, 2)
+    given: Any = store.client.xreadgroup(live_matcher.GROUP, "first", {keys.camera_codes("tv"): ">"})  # and it dies
+    assert given
+    channel.show(films["one"], 26, 2)
+    store.client.delete(keys.camera_matcher("tv"))  # its lease has run out
+    second = live(store, matcher, "second")
+    run(second, store)
+    assert [(event, video) for _, event, video, _ in events(store)] == [("found", "one")]
+    pending: Any = store.client.xpending(keys.camera_codes("tv"), live_matcher.GROUP)
+    assert pending["pending"] == 0
+    (sighting,) = Sightings(store).find()
+    assert sighting.film_end > 25
+    assert sighting.open
+
+
+def test_a_matcher_that_lost_its_lease_writes_nothing(store: Store, matcher: Matcher, films: dict[str, Track]) -> None:
+    channel = Channel(store, "tv")
+    channel.show(None, 0, 2)
+    one = live(store, matcher)
+    run(one, store)
+    store.client.set(keys.camera_matcher("tv"), "another")
+    channel.show(films["one"], 20, 4)
+    one.round()
+    assert events(store) == []
+    assert one.cameras == []
+
+
+def test_a_video_that_was_removed_is_named_so(store: Store, matcher: Matcher, films: dict[str, Track]) -> None:
+    channel = Channel(store, "tv")
+    channel.show(films["one"], 20, 3)
+    one = live(store, matcher)
+    run(one, store)
+    Library(store).remove("one")
+    channel.show(None, 0, 12)
+    run(one, store)
+    assert events(store)[-1][1] == "lost"
+    assert isinstance(Sightings(store).find("one")[0], Sighting)
