@@ -51,9 +51,7 @@ def train(
     ] = None,
     preset: Annotated[Preset, typer.Option(help="Length and batch size.")] = Preset.CPU,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps.  [default: the preset's]")] = None,
-    start: Annotated[
-        Path | None, typer.Option(metavar="BUNDLE", help="Go on from the weights of this bundle (encoder).")
-    ] = None,
+    start: Annotated[Path | None, typer.Option(metavar="BUNDLE", help="Go on from the weights of this bundle.")] = None,
     seed: Annotated[int, typer.Option(help="Of all random choices.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.  [default: the preset's]")] = None,
 ) -> int:
@@ -61,7 +59,7 @@ def train(
     _need_torch()
     on = device or ("cuda" if preset is Preset.GPU else "cpu")
     if model is Model.DETECTOR:
-        trainer = _detector_trainer(films, stills, rooms, televisions, preset, steps, seed, on, out)
+        trainer = _detector_trainer(films, stills, rooms, televisions, preset, steps, start, seed, on, out)
     else:
         trainer = _hash_trainer(films, stills, preset, steps, start, seed, on, out)
     _run(trainer)
@@ -93,15 +91,23 @@ def _hash_trainer(
 
 def _detector_trainer(
     films: Path, stills: Path | None, rooms: Path | None, televisions: Path | None, preset: Preset, steps: int | None,
-    seed: int, device: str, out: Path,
+    start: Path | None, seed: int, device: str, out: Path,
 ) -> "Trainer":  # fmt: skip
+    from export.detector_bundle import network_of
     from export.detector_training import DetectorTrainer, preset_config
     from export.scene_data import load_scene_sources
+    from pipeline.bundles import load_bundle
+    from pipeline.detector import DETECTOR
 
     stills, rooms, televisions = _scene_folders(stills, rooms, televisions)
     print(f"reading films of {films} and photographs of {stills}, {rooms} and {televisions}")
     training, _ = load_scene_sources(films, stills, rooms, televisions)
-    return DetectorTrainer(preset_config(preset, steps, seed), training, out, device)
+    bundle = load_bundle(start, DETECTOR) if start else None
+    config, network = preset_config(preset, steps, seed, bundle.sha256 if bundle else ""), None
+    if bundle:
+        network = network_of(bundle).train()
+        config = replace(config, network=network.config)
+    return DetectorTrainer(config, training, out, device, start=network)
 
 
 def _scene_folders(stills: Path | None, rooms: Path | None, televisions: Path | None) -> tuple[Path, Path, Path]:
@@ -192,7 +198,7 @@ def _export_detector(run: Path, films: Path, folders: tuple[Path, Path, Path], o
     card = {
         "name": "screen-mpcnn",
         "training": {
-            "command": f"{command} --steps {config['steps']} --seed {config['seed']}",
+            "command": f"{command} --steps {config['steps']} --seed {config['seed']}" + _started_from(config),
             "config": config,
             "data": "simulated scenes of 371 clips, 1,460 photographs and 196 rooms, and 222 photographs of "
             "televisions, of public research collections, not part of this repository; a part of each held out",
@@ -242,7 +248,7 @@ def _write_run(network: "SparseHashNetwork", run: Path, unseen: "Moments", out: 
     card: dict[str, Any] = {
         "name": "sparse-hash-32",
         "training": {
-            "command": command + (f" --start BUNDLE (sha256 {config['start']})" if config["start"] else ""),
+            "command": command + _started_from(config),
             "config": config,
             "data": "371 clips and 1,460 photographs of public research collections, not part of this repository",
         },
@@ -255,6 +261,11 @@ def _write_run(network: "SparseHashNetwork", run: Path, unseen: "Moments", out: 
         },
     }
     write_encoder(network, calibrate_margins(pairs), card, out)
+
+
+def _started_from(config: dict[str, Any]) -> str:
+    """The part of a run's command that names the bundle whose weights it started from."""
+    return f" --start BUNDLE (sha256 {config['start']})" if config.get("start") else ""
 
 
 def evaluate(

@@ -11,12 +11,14 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
+from onnx import numpy_helper
 
 from export.bundling import to_onnx, write_bundle
 from export.detector_graph import DetectorGraph
+from export.networks.dense import DenseConfig
 from export.networks.screen_detector import ScreenDetectorNetwork
 from export.scenes import Quad, SceneMaker, SceneSources
-from pipeline.bundles import load_bundle
+from pipeline.bundles import Bundle, load_bundle
 from pipeline.detector import DETECTOR, SURE, ScreenDetector, ScreenFinder
 from pipeline.errors import BundleError
 from pipeline.frames import RgbImage
@@ -140,6 +142,24 @@ def detector_quality(detector: ScreenFinder, unseen: SceneSources) -> dict[str, 
         "rooms_without_a_screen": {"photographs": len(rooms), "none": float((rooms <= SURE).mean())},
         "unit": "errors: mean distance of the four corners from the truth, of the picture's diagonal",
     }
+
+
+def network_of(bundle: Bundle) -> ScreenDetectorNetwork:
+    """The trained network inside a detector bundle, so that training can go on from it.
+
+    Raises BundleError when the model does not hold a screen detector of the size that its card names.
+    """
+    sizes = bundle.section("training").get("config", {}).get("network", {})
+    model = onnx.load(str(bundle.model_path))
+    values = {entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy()) for entry in model.graph.initializer}
+    try:
+        network = ScreenDetectorNetwork(DenseConfig(**{**sizes, "channels": tuple(sizes["channels"])}))
+        state = network.state_dict()
+        trained = [name for name in state if not name.endswith("num_batches_tracked")]  # training counts anew
+        network.load_state_dict({**state, **{name: values[f"network.{name}"] for name in trained}})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BundleError(f"bundle {bundle.folder}: no screen detector can be read from it ({error})") from None
+    return network.eval()
 
 
 def _calibrate(network: ScreenDetectorNetwork, unseen: SceneSources) -> tuple[float, float]:

@@ -6,6 +6,7 @@ optional, does tens of thousands, so it is required here.
 
 import importlib.util
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ KEEP_FRAMES_MS = 30 * 60_000  # live frames lose their value; long enough for a 
 MOST_MESSAGE_BYTES = 9_000_000  # of the dead letters: the largest frame that is read, and its headers
 BOOTSTRAP_MS = 10_000
 REQUEST_MS = 15_000
+CONNECT_SECONDS = 3.0
+_AWAY = "cannot be reached; check that it runs, and VNOME_KAFKA"
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
@@ -78,8 +81,20 @@ def _in_words(error: KafkaError) -> str:
     if isinstance(error, AuthorizationError):
         return f"does not allow it ({type(error).__name__}); check the user's rights"
     if isinstance(error, KafkaConnectionError | KafkaTimeoutError | KafkaConfigurationError):
-        return "cannot be reached; check that it runs, and VNOME_KAFKA"
+        return _AWAY
     return f"refuses: {type(error).__name__}: {text}"
+
+
+def require_broker(servers: Sequence[str]) -> None:
+    """Raises KafkaServiceError when none of the servers takes a connection: kafka-python may wait for ever then."""
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        except OSError:
+            continue
+        return
+    raise KafkaServiceError(f"Kafka at {','.join(servers)} {_AWAY}")
 
 
 def require_checksums() -> None:
@@ -93,6 +108,7 @@ def open_consumer(
 ) -> Any:
     """A member of the consumer group that reads from the oldest frame not committed, and commits only when told."""
     require_checksums()
+    require_broker(servers)
     with kafka_errors(servers):
         return KafkaConsumer(
             bootstrap_servers=list(servers),
@@ -116,6 +132,7 @@ def open_consumer(
 def open_producer(servers: Sequence[str], delivery_ms: int = 60_000) -> Any:
     """A producer whose messages are acknowledged by all replicas, in order and once (an idempotent producer)."""
     require_checksums()
+    require_broker(servers)
     with kafka_errors(servers):
         return KafkaProducer(
             bootstrap_servers=list(servers),
@@ -140,6 +157,7 @@ def ensure_topics(servers: Sequence[str], topics: Topics, partitions: int = PART
         topics.matches: (partitions, {}),
         topics.dead: (1, {"max.message.bytes": str(MOST_MESSAGE_BYTES)}),
     }
+    require_broker(servers)
     with kafka_errors(servers):
         admin = KafkaAdminClient(
             bootstrap_servers=list(servers), request_timeout_ms=REQUEST_MS, bootstrap_timeout_ms=BOOTSTRAP_MS

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -103,6 +104,15 @@ def seeds() -> Iterator[None]:
     yield
     random.setstate(python_state)
     np.random.set_state(numpy_state)
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Ctrl-C ends the tests, also after one that ran a long-running command in this process."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
