@@ -71,7 +71,7 @@ class SceneMaker:
     def _film(self) -> RgbImage:
         """What a screen shows: a picture, now and then a slide, whose own straight lines are not the screen's."""
         picture = _pick(self._rng, self._sources.films)
-        return _slide(self._rng, picture) if self._rng.random() < 0.1 else picture
+        return _slide(self._rng, picture) if self._rng.random() < 0.12 else picture
 
     def _room(self, size: tuple[int, int]) -> Light:
         """Surroundings under their own light, with decoys: pictures, windows, doors, screens that are off."""
@@ -131,7 +131,7 @@ class SceneMaker:
         picture = _linear(_shrunk(_zoomed(rng, film), (x1 - x0, y1 - y0)))
         picture **= np.float32(np.exp(rng.normal(0, 0.25)))
         panel[y0:y1, x0:x1] = picture
-        if rng.random() < 0.25:
+        if rng.random() < 0.35:
             _overlay(rng, panel[y0:y1, x0:x1])
         panel *= np.float32(np.exp(rng.uniform(np.log(0.25), np.log(1.6)))) * _tint(rng, 0.12)
         panel += np.float32(rng.uniform(0, 0.03) ** 1.3)  # black of the panel, and the room on its glass
@@ -264,7 +264,7 @@ def _aspect_of(quad: Quad) -> float:
 def _film_box(rng: np.random.Generator, panel: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Where the film's picture is on the panel, x0, y0, x1, y1: all of it, or between black bars."""
     height, width = panel
-    if rng.random() < 0.7:
+    if rng.random() < 0.55:
         return 0, 0, width, height
     ratio = FILM_ASPECTS[int(rng.integers(len(FILM_ASPECTS)))] / (16 / 9)
     bar_x, bar_y = (0, (1 - 1 / ratio) / 2) if ratio > 1 else ((1 - ratio) / 2, 0)
@@ -299,7 +299,7 @@ def _with_bezel(rng: np.random.Generator, panel: Light, quad: Quad) -> tuple[Lig
     thin = rng.uniform(0, 0.015) if rng.random() < 0.4 else rng.uniform(0.01, 0.07)
     left = right = top = round(thin * width)
     bottom = round((thin if rng.random() < 0.5 else rng.uniform(0, 0.12)) * width)
-    shade = rng.uniform(0.002, 0.03) if rng.random() < 0.75 else rng.uniform(0.05, 0.7)
+    shade = rng.uniform(0.002, 0.03) if rng.random() < 0.6 else rng.uniform(0.03, 0.7)
     color = (shade * _tint(rng, 0.15)).tolist()
     face = _bordered(panel, (top, bottom, left, right), color)
     box = np.array([-left / width, -top / height, 1 + right / width, 1 + bottom / height])
@@ -330,7 +330,9 @@ def _slide(rng: np.random.Generator, picture: RgbImage) -> RgbImage:
     if rng.random() < 0.3:
         paper, ink = ink, paper
     page = np.full((height, width, 3), paper, np.uint8)
-    for _ in range(int(rng.integers(0, 3))):  # a heading's band, a margin, a box
+    if rng.random() < 0.5:  # a heading's band
+        cv2.rectangle(page, (0, 0), (width, int(height * rng.uniform(0.04, 0.2))), rng.uniform(0, 256, 3).tolist(), -1)
+    for _ in range(int(rng.integers(0, 3))):  # a margin, a box
         x, y = (0 if rng.random() < 0.5 else int(rng.integers(side)) for side in (width, height))
         w, h = (side if rng.random() < 0.5 else int(rng.integers(side // 8, side)) for side in (width, height // 2))
         cv2.rectangle(page, (x, y), (x + w, y + h), rng.uniform(0, 256, 3).tolist(), -1 if rng.random() < 0.6 else 2)
@@ -360,6 +362,11 @@ def _overlay(rng: np.random.Generator, film: Light) -> None:
         film[y : y + height // 10, x : x + width // 9] = rng.uniform(0, 1, 3)
     if rng.random() < 0.3:
         film[int(height * rng.uniform(0.85, 0.97)) :] *= np.float32(rng.uniform(0.1, 0.6))
+    if rng.random() < 0.3:  # a banner along one side: its inner edge is not the screen's
+        side, share = int(rng.integers(4)), rng.uniform(0.03, 0.2)
+        band = film if side < 2 else film.transpose(1, 0, 2)
+        rows = max(int(len(band) * share), 1)
+        (band[:rows] if side % 2 else band[-rows:])[:] = rng.uniform(0, 1, 3).astype(np.float32) ** 2
 
 
 def _glare(rng: np.random.Generator, panel: Light) -> None:

@@ -1,7 +1,7 @@
 """The work of a stream processor on the frames that it took: stages, Redis, dead letters.
 
-Two threads, so that pictures of the next batch are decoded while the models run on this one: the reader splits off
-what is under suspicion, decodes, and hands on; the coder runs the other stages and writes. Both keep the order.
+A thread for each step - decoding, each stage, writing - and one batch between any two, so that the steps work at the
+same time on batches that follow one another: the processor is as fast as its slowest step. The order is kept.
 """
 
 import queue
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from pipeline.attempts import MOST_ALONE, Attempts, Partition
@@ -41,10 +42,10 @@ class Stopped(Exception):
 
 @dataclass
 class Batch:
-    """Records of Kafka in work. alone: one of them may have killed a worker, so they are taken one by one."""
+    """Records of Kafka in work. last: with it, all of what was taken together is done."""
 
     records: list[Any] = field(repr=False)
-    alone: bool = False
+    last: bool = False
     frames: list[CameraFrame] = field(default_factory=list, repr=False)
     letters: list[DeadLetter] = field(default_factory=list, repr=False)
 
@@ -75,16 +76,18 @@ class FrameWorker:
         self._suspects: dict[Partition, int] = {}
         self._pool = ThreadPoolExecutor(DECODERS, "decode")
         self._taken: queue.Queue[Batch | None] = queue.Queue()
-        self._decoded: queue.Queue[Batch | None] = queue.Queue(1)
+        self._between: list[queue.Queue[Batch | None]] = [queue.Queue(1) for _ in range(len(stages) + 1)]
         self._abort = threading.Event()
         self._waiting = 0  # batches taken and not written
-        self._lock = threading.Lock()
+        self._inside = 0  # batches that were handed on by the reader and are not written
+        self._changed = threading.Condition()
         self.trouble: str | None = None  # what it waits for, in words
         self._failure: BaseException | None = None
-        self._threads = [
-            threading.Thread(target=self._guard, args=(work,), name=work.__name__.strip("_"), daemon=True)
-            for work in (self._read, self._code, self._confirm)
-        ]
+        steps: list[tuple[str, Callable[[], None]]] = [("read", self._read)]
+        steps += [(stage.name, partial(self._work, k)) for k, stage in enumerate(self._stages)]
+        steps += [("write", self._write)]
+        self._steps = [self._thread(name, step) for name, step in steps]
+        self._threads = [*self._steps, self._thread("confirm", self._confirm)]
 
     def warm_up(self) -> None:
         """Does what is slow the first time."""
@@ -110,7 +113,7 @@ class FrameWorker:
         """Takes records in the order in which Kafka gave them; does not wait."""
         for partition, first, last in _spans(records):
             self._offsets.take(partition, first, last)
-        with self._lock:
+        with self._changed:
             self._waiting += 1
         self._metrics.queue_depth.labels("batches").set(self._waiting)
         self._taken.put(Batch(records))
@@ -124,14 +127,17 @@ class FrameWorker:
         """Finishes what was taken, for at most so long. Returns whether all is done."""
         deadline = time.monotonic() + seconds
         self._taken.put(None)
-        for thread in self._threads[:2]:
+        for thread in self._steps:
             thread.join(max(deadline - time.monotonic(), 0))
-        done = not any(thread.is_alive() for thread in self._threads[:2])
+        done = not any(thread.is_alive() for thread in self._steps)
         if done:
             done = self._offsets.wait_for([*self._offsets.written()], max(deadline - time.monotonic(), 0))
         self._abort.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         return done
+
+    def _thread(self, name: str, step: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(target=self._guard, args=(step,), name=name, daemon=True)
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
@@ -141,25 +147,52 @@ class FrameWorker:
         except BaseException as error:  # noqa: BLE001  it is raised again in the main thread
             self._failure = error
 
-    # The reader's thread
+    # The reader's thread: what is under suspicion, decoding
 
     def _read(self) -> None:
         while (batch := self._taken.get()) is not None:
             alone, rest = self._split(batch.records)
-            self._insist(lambda: self._attempts.begin(self._offsets.in_work()))
-            if alone:
-                with self._lock:
-                    self._waiting += 1
-                self._hand_on(Batch(alone, alone=True))
-            ready = Batch(rest)
+            self._insist(self._note_work)
+            for record in alone:
+                self._read_alone(record)
+            ready = Batch(rest, last=True)
             self._prepare(ready)
-            self._hand_on(ready)
-        self._hand_on(None)
+            self._hand_on(0, ready)
+        self._hand_on(0, None)
 
-    def _hand_on(self, batch: Batch | None) -> None:
+    def _note_work(self) -> None:
+        """Of partitions of which it is not known yet what others noted, that must be read first."""
+        in_work = self._offsets.in_work()
+        self._attempts.begin({name: span for name, span in in_work.items() if name in self._suspects})
+
+    def _read_alone(self, record: Any) -> None:
+        """Takes a frame through all steps while nothing else is in work."""
+        place = _place(record)
+        self._wait_for_the_others()
+        killed = self._insist(lambda: self._attempts.alone(place))
+        batch = Batch([record])
+        if killed >= MOST_ALONE:
+            batch.letters.append(letter_of(record, BadMessage("killed", f"{killed} workers died on this frame")))
+        else:
+            self._prepare(batch)
+        self._hand_on(0, batch)
+        self._wait_for_the_others()
+        self._insist(lambda: self._attempts.survived([place]))
+
+    def _wait_for_the_others(self) -> None:
+        with self._changed:
+            while self._inside:
+                self._changed.wait(0.2)
+                if self._abort.is_set():
+                    raise Stopped
+
+    def _hand_on(self, step: int, batch: Batch | None) -> None:
+        if step == 0 and batch is not None:
+            with self._changed:
+                self._inside += 1
         while not self._abort.is_set():
             with suppress(queue.Full):
-                self._decoded.put(batch, timeout=0.5)
+                self._between[step].put(batch, timeout=0.5)
                 return
         raise Stopped
 
@@ -187,10 +220,10 @@ class FrameWorker:
         self._metrics.stage_seconds.labels("decode").observe(time.monotonic() - started)
 
     def _decoded_frame(self, record: Any) -> CameraFrame | BadMessage:
-        place = Place(record.topic, record.partition, record.offset)
+        place = _place(record)
         try:
             message = parse_message(record.key, record.value, record.headers, record.timestamp, place)
-            with self._lock:
+            with self._changed:
                 memory = self._memories.of(message)
             frame = CameraFrame(message, memory)
             self._decode.work([frame])
@@ -200,48 +233,18 @@ class FrameWorker:
             return BadMessage("corrupt", f"decoding failed ({type(error).__name__}: {error})")
         return frame
 
-    # The coder's thread
+    # A stage's thread
 
-    def _code(self) -> None:
-        while (batch := self._decoded.get()) is not None:
-            parts = [Batch([record], alone=True) for record in batch.records] if batch.alone else [batch]
-            for part in parts:
-                self._process(part)
-            with self._lock:
-                self._waiting -= 1
-            self._metrics.queue_depth.labels("batches").set(self._waiting)
-
-    def _process(self, batch: Batch) -> None:
-        """Order of effects: 1. stages, 2. Redis, 3. dead letters, 4. the offsets are noted as written."""
-        place = (
-            Place(batch.records[0].topic, batch.records[0].partition, batch.records[0].offset) if batch.alone else None
-        )
-        if place is not None:
-            killed = self._insist(lambda: self._attempts.alone(place))
-            if killed >= MOST_ALONE:
-                bad = BadMessage("killed", f"{killed} workers died on this frame")
-                batch.letters.append(letter_of(batch.records[0], bad))
-            else:
-                self._prepare(batch)
-        # 1. The stages.
-        for stage in self._stages:
-            self._run(stage, batch)
-        # 2. Redis.
-        self._push(batch)
-        for one in batch.frames:
-            if one.message.type == END:
-                self._finish_reference(one, batch)
-        # 3. Dead letters.
-        if batch.letters:
-            self._bury(batch.letters)
-        if place is not None:
-            self._insist(lambda: self._attempts.survived([place]))
-        # 4. All frames of the batch are where they belong.
-        for partition, _, last in _spans(batch.records):
-            self._offsets.write(partition, last)
+    def _work(self, step: int) -> None:
+        while (batch := self._between[step].get()) is not None:
+            self._run(self._stages[step], batch)
+            self._hand_on(step + 1, batch)
+        self._hand_on(step + 1, None)
 
     def _run(self, stage: Stage, batch: Batch) -> None:
         """Runs a stage on a batch; when it fails, on each frame alone, so that one cannot spoil the others."""
+        if not batch.frames:
+            return
         started = time.monotonic()
         try:
             stage.work(batch.frames)
@@ -259,6 +262,28 @@ class FrameWorker:
             batch.letters.append(letter_of(record, bad))
             return False
         return True
+
+    # The writer's thread
+
+    def _write(self) -> None:
+        """Order of effects: 1. Redis, 2. dead letters, 3. the offsets are noted as written."""
+        while (batch := self._between[-1].get()) is not None:
+            # 1. Redis.
+            self._push(batch)
+            for one in batch.frames:
+                if one.message.type == END:
+                    self._finish_reference(one, batch)
+            # 2. Dead letters.
+            if batch.letters:
+                self._bury(batch.letters)
+            # 3. All frames of the batch are where they belong.
+            for partition, _, last in _spans(batch.records):
+                self._offsets.write(partition, last)
+            with self._changed:
+                self._inside -= 1
+                self._waiting -= batch.last
+                self._changed.notify_all()
+            self._metrics.queue_depth.labels("batches").set(self._waiting)
 
     def _push(self, batch: Batch) -> None:
         started = time.monotonic()
@@ -344,5 +369,9 @@ def _spans(records: Sequence[Any]) -> list[tuple[Partition, int, int]]:
     return [(partition, first, last) for partition, (first, last) in spans.items()]
 
 
+def _place(record: Any) -> Place:
+    return Place(record.topic, record.partition, record.offset)
+
+
 def _is_of(record: Any, place: Place) -> bool:
-    return (record.topic, record.partition, record.offset) == (place.topic, place.partition, place.offset)
+    return _place(record) == place

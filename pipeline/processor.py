@@ -27,12 +27,13 @@ from pipeline.logs import get_logger
 from pipeline.metrics import Metrics
 from pipeline.offsets import Offsets
 
-AHEAD = 3  # batches in work, the one that is coded among them
+AHEAD = 5  # batches in work: one in each step of the worker
 POLL_MS = 50
 COMMIT_SECONDS = 0.5
 LAG_SECONDS = 5.0
 REVOKE_SECONDS = 10.0  # to finish what is in work when partitions go to another processor
 STOP_SECONDS = 20.0
+COMMIT_AT_LAST_SECONDS = 8.0
 STUCK_SECONDS = 60.0  # without a poll; then something is wrong with this process
 
 log = get_logger(__name__)
@@ -120,13 +121,15 @@ class Processor:
         self._held += records
 
     def _hand_over(self) -> None:
-        """Gives the worker a batch: at once when it has nothing to do, else when it is full or has waited enough."""
-        waited = time.monotonic() - self._held_since
-        idle = self._worker.waiting == 0
-        while self._held and (idle or len(self._held) >= self._batch or waited >= self._wait_seconds):
+        """Gives the worker full batches; one that is not full when it has nothing to do, or has waited enough."""
+        while len(self._held) >= self._batch:
             self._worker.take(self._held[: self._batch])
             self._held = self._held[self._batch :]
-            idle = False
+            self._held_since = time.monotonic()
+        waited = time.monotonic() - self._held_since
+        if self._held and (self._worker.waiting == 0 or waited >= self._wait_seconds):
+            self._worker.take(self._held)
+            self._held = []
 
     def _commit_due(self) -> None:
         if time.monotonic() - self._committed_at < COMMIT_SECONDS:
@@ -147,6 +150,19 @@ class Processor:
         self._offsets.commit(offsets)
         return True
 
+    def _commit_at_last(self) -> bool:
+        """Commits, also when the group is just about to share its partitions anew."""
+        deadline = time.monotonic() + COMMIT_AT_LAST_SECONDS
+        while not self._commit():
+            if time.monotonic() > deadline:
+                return False
+            self._consumer.pause(*self._consumer.assignment())
+            try:
+                self._consumer.poll(timeout_ms=200)  # which lets the group go on; what it gives is not taken
+            except KafkaError:
+                continue
+        return True
+
     def _measure(self) -> None:
         if time.monotonic() - self._measured_at < LAG_SECONDS:
             return
@@ -161,7 +177,7 @@ class Processor:
         if self._held:
             self._held.clear()  # not taken: whoever has the partition next reads them again
         done = self._worker.stop(STOP_SECONDS)
-        done = self._commit() and done
+        done = self._commit_at_last() and done
         with kafka_errors([]):
             self._consumer.close(autocommit=False)
         return done

@@ -31,7 +31,9 @@ class Detect(Stage):
     def work(self, frames: Sequence[CameraFrame]) -> None:
         """See `Stage.work`."""
         pictures = [one for one in frames if one.frame is not None]
-        looked = [one for one in pictures if one.message.role != REFERENCE and needs_screen(one.memory.follow)]
+        for one in pictures:
+            one.only = one.memory.follow  # once, for it may change while the frame is in work
+        looked = [one for one in pictures if one.message.role != REFERENCE and needs_screen(one.only)]
         seen = dict(zip(map(id, looked), self._look(looked), strict=True))
         for one in pictures:
             assert one.frame is not None  # noqa: S101  just filtered, for the type checker
@@ -40,7 +42,7 @@ class Detect(Stage):
                 readings, _ = memory.reader.read(one.frame, None)
                 one.readings = {view: readings[view] for view in (WHOLE, INSIDE_BARS) if view in readings}
             else:
-                one.readings, one.screen = memory.reader.read(one.frame, seen.get(id(one)), memory.follow)
+                one.readings, one.screen = memory.reader.read(one.frame, seen.get(id(one)), one.only)
 
     def _look(self, frames: Sequence[CameraFrame]) -> Sequence[Sighting | None]:
         if self._detector is None:

@@ -34,4 +34,4 @@ class Encode(Stage):
             [one.readings for one in pictures],
         )
         for one, views in zip(pictures, coded, strict=True):
-            one.coded = CodedFrame(one.message.ts_ns / 1e9, views, one.memory.follow)
+            one.coded = CodedFrame(one.message.ts_ns / 1e9, views, one.only)

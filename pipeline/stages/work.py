@@ -31,6 +31,7 @@ class CameraFrame:
     frame: Frame | None = field(default=None, repr=False)  # decode; None for a frame that came as a code
     readings: Readings = field(default_factory=dict, repr=False)  # detect
     screen: Sighting | None = None  # detect
+    only: int | None = None  # detect: the one view that is read, None for all
     labels: Sequence[tuple[str, float]] = ()  # recognise
     coded: CodedFrame | None = field(default=None, repr=False)  # encode; decode for one that came as a code
 

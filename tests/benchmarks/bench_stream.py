@@ -50,7 +50,8 @@ def main() -> None:
             stages = "  ".join(f"{name} {row['ms'][name]:.2f}" for name in STAGES)
             print(
                 f"{size[0]}x{size[1]:<7}{row['frames_a_second']:>9.1f}{ceiling:>12.1f} ({slowest:<8})"
-                f"{row['share']:>8.2f}  {stages}; decoding alone {row['decode_alone']:.0f} frames/s"
+                f"{row['share']:>8.2f}  {stages}; {row['frames_a_batch']:.0f} frames a batch; "
+                f"decoding alone {row['decode_alone']:.0f} frames/s"
             )
         two = measure(broker, SIZES[0], options.frames, processors=2)
         figures["two processors"] = two
@@ -80,6 +81,9 @@ def measure(broker: KafkaBroker, size: tuple[int, int], count: int, processors: 
         started, first, before = time.monotonic(), written(stack), stage_seconds(running)
         wait_until(lambda: written(stack) >= count + WARM_FRAMES, "all codes", 300)
         spent, done = time.monotonic() - started, written(stack) - first
+        batch = sum(one.metric("vnome_batch_frames_sum") for one in running) / sum(
+            one.metric("vnome_batch_frames_count") for one in running
+        )
         after = stage_seconds(running)
     per_frame = {name: (after[name] - before[name]) / done for name in STAGES}
     slowest = max(per_frame, key=lambda name: per_frame[name])
@@ -87,6 +91,7 @@ def measure(broker: KafkaBroker, size: tuple[int, int], count: int, processors: 
     return {
         "frames_a_second": round(done / spent, 1),
         "ms": {name: round(seconds * 1000, 3) for name, seconds in per_frame.items()},
+        "frames_a_batch": round(batch, 1),
         "slowest_stage": slowest,
         "ceiling": round(ceiling, 1),
         "share": round(done / spent / ceiling, 3),
