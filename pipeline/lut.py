@@ -21,6 +21,7 @@ from pipeline.store import Store
 POSTING = np.dtype([("suffix", "<u2"), ("number", "<u4"), ("start_ms", "<u4")])  # 10 bytes, packed
 PREFIX_BITS = np.uint32(16)  # of the mixed code, name its bucket; the rest is the suffix
 SUFFIX_MASK = np.uint32(0xFFFF)
+FETCHED_TOGETHER = 500  # buckets a command: one answer to many is read three times as fast as many answers
 PIPELINE_BUCKETS = 10_000  # in one pipeline of additions or removals: its answers are held in memory until it ends
 
 # Removes the records of one video from a bucket, atomically against APPEND. ARGV: number as 4 bytes, in the place
@@ -184,11 +185,12 @@ class RedisLut:
 
     def _fetch(self, prefixes: npt.NDArray[np.uint32]) -> list[bytes]:
         """The contents of buckets, in one round trip."""
+        names = [keys.bucket(prefix) for prefix in prefixes.tolist()]
         pipe = self._store.client.pipeline(transaction=False)
-        for prefix in prefixes.tolist():
-            pipe.get(keys.bucket(prefix))
+        for start in range(0, len(names), FETCHED_TOGETHER):
+            pipe.mget(names[start : start + FETCHED_TOGETHER])
         with self._store.errors():
-            buckets = [bucket or b"" for bucket in pipe.execute()]
+            buckets = [bucket or b"" for part in pipe.execute() for bucket in part]
         if any(len(bucket) % POSTING.itemsize for bucket in buckets):
             raise StoreError(f"{self._store.address}: the look-up table is damaged; index the films again")
         return buckets

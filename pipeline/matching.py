@@ -172,7 +172,8 @@ class Matcher:
         null = float(np.log(max(self.reference.postings(), 2) * len(queries)))
         best, odds = _weigh_rivals(hypotheses, null)
         view, number = int(hypotheses.view[best]), int(hypotheses.number[best])
-        if odds.both < SURE_NATS and queries[view].codes.lights is not None:
+        hopeless = self.rule.film.probability(odds.film) < self.rule.accept  # whatever is found out of the moment
+        if not hopeless and odds.both < SURE_NATS and queries[view].codes.lights is not None:
             moments = self._choose_moment(view, number, queries[view])
             if moments is not None:  # motion chooses among the moments of a film, it does not speak for the film
                 hypotheses = moments

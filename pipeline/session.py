@@ -18,6 +18,7 @@ SURE_NATS, SURE_SECONDS = 30.0, 1.5  # odds as long as these after this much of 
 
 LIVE_WINDOW_SECONDS = 6.0  # shorter than a clip's: what was on before must be forgotten soon
 LIVE_STEP_SECONDS = 0.5
+WIDE_EVERY_SECONDS = 1.4  # every third decision
 LOST_AFTER_SECONDS = 3.0  # without an accepted answer; a dark or blurred scene may take two
 STILL_EVERY_SECONDS = 2.0
 
@@ -172,7 +173,7 @@ class LiveDecider:
         self._evidence = evidence
         self._matcher = matcher
         self.current = current
-        self.held_at = self._decided_at = self._reported_at = at
+        self.held_at = self._decided_at = self._reported_at = self._searched_at = at
 
     def decide(self) -> list[LiveEvent]:
         """What changed with the frames that were added; nothing when the last decision is too recent."""
@@ -180,7 +181,7 @@ class LiveDecider:
         if now - self._decided_at < LIVE_STEP_SECONDS * 0.9:
             return []
         self._decided_at = now
-        match = self._matcher.match(self._evidence.views(), self._evidence.hopeful())
+        match = self._matcher.match(self._evidence.views(), self._worth_searching(now))
         return self._nothing_matched(now) if match is None else self._matched(match, now)
 
     def end(self) -> list[LiveEvent]:
@@ -190,6 +191,13 @@ class LiveDecider:
         lost, self.current = self.current, None
         self._evidence.follow_only(None)
         return [LiveEvent("lost", self._decided_at, lost)]
+
+    def _worth_searching(self, now: float) -> list[int]:
+        """The views for a wider search: now and then, for a camera on which nothing is found would cost a whole core."""
+        if now - self._searched_at < WIDE_EVERY_SECONDS:
+            return []
+        self._searched_at = now
+        return self._evidence.hopeful()
 
     def _nothing_matched(self, now: float) -> list[LiveEvent]:
         return self.end() if now - self.held_at >= LOST_AFTER_SECONDS else []
