@@ -193,7 +193,7 @@ class LiveDecider:
         return [LiveEvent("lost", self._decided_at, lost)]
 
     def _worth_searching(self, now: float) -> list[int]:
-        """The views for a wider search: now and then, for a camera on which nothing is found would cost a whole core."""
+        """The views for a wider search: now and then, for a camera on which nothing is found costs the most."""
         if now - self._searched_at < WIDE_EVERY_SECONDS:
             return []
         self._searched_at = now
