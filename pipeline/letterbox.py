@@ -17,6 +17,7 @@ SCREEN_SIZE = (128, 72)  # pixels, width and height, of a screen that a camera s
 SCREEN_BAR_LIGHT = 0.3  # of the range from dark to bright: a bar with the room's light on it
 SCREEN_CONTRAST = 24.0  # grey levels between dark and bright; less tells nothing about bars
 SCREEN_LEAST_BAR, SCREEN_MOST_BAR = 0.04, 0.36  # of the screen's side: 1.93 : 1, and 1 : 2 upright, on 16 : 9
+SCREEN_UNEVEN = 0.04  # of the side: the two bars differ by less
 _SCREEN_EDGES = np.array([[0, 0], [SCREEN_SIZE[0], 0], SCREEN_SIZE, [0, SCREEN_SIZE[1]]], np.float32)
 
 
@@ -81,29 +82,25 @@ class ScreenBars:
         np.maximum(self._light, cv2.GaussianBlur(seen, (3, 3), 0), out=self._light)
 
     def inside(self, screen: Corners) -> Corners | None:
-        """Corners of the film in a picture that shows the screen at these corners, or None when there are no bars.
-
-        The bars of one side need not be those of the other: a detector may take one edge of the film for the screen's.
-        """
+        """Corners of the film in a picture that shows the screen at these corners, or None when there are no bars."""
         width, height = SCREEN_SIZE
-        left, right = _bars_at_ends(np.quantile(self._light, 0.9, axis=0))
-        top, bottom = _bars_at_ends(np.quantile(self._light, 0.9, axis=1))
-        if left == right == top == bottom == 0:
+        bar_x, bar_y = (_even_bar(np.quantile(self._light, 0.9, axis=axis)) for axis in (0, 1))
+        if bar_x == bar_y == 0:
             return None
-        x, y = width - right, height - bottom
-        film = np.array([[left, top], [x, top], [x, y], [left, y]])
+        right, bottom = width - bar_x, height - bar_y
+        film = np.array([[bar_x, bar_y], [right, bar_y], [right, bottom], [bar_x, bottom]])
         warp = cv2.getPerspectiveTransform(_SCREEN_EDGES, screen.astype(np.float32))
         return np.asarray(cv2.perspectiveTransform(film[None].astype(np.float32), warp)[0], np.float32)
 
 
-def _bars_at_ends(light: npt.NDArray[np.float64]) -> tuple[int, int]:
-    """Widths of the bars at both ends of a profile of light, 0 where there is none."""
+def _even_bar(light: npt.NDArray[np.float64]) -> int:
+    """Width of the bars at both ends of a profile of light, 0 when there are none as wide as each other."""
     dark, bright = float(light.min()), float(light.max())
     lit = np.flatnonzero(light > dark + SCREEN_BAR_LIGHT * (bright - dark))
     if bright - dark < SCREEN_CONTRAST or len(lit) == 0:
-        return 0, 0
-    ends = int(lit[0]), len(light) - 1 - int(lit[-1])
-    if max(ends) > SCREEN_MOST_BAR * len(light):
-        return 0, 0
-    first, last = (end if end >= SCREEN_LEAST_BAR * len(light) else 0 for end in ends)
-    return first, last
+        return 0
+    first, last = int(lit[0]), len(light) - 1 - int(lit[-1])
+    uneven = abs(first - last) > SCREEN_UNEVEN * len(light)
+    narrow = min(first, last) < SCREEN_LEAST_BAR * len(light)
+    wide = max(first, last) > SCREEN_MOST_BAR * len(light)
+    return 0 if uneven or narrow or wide else round((first + last) / 2)
