@@ -25,6 +25,10 @@ def bucket(prefix: int) -> str:
     return f"vnome:lut:{prefix:04x}"
 
 
+BUCKETS = "vnome:lut:*"
+TRACKS, MOTIONS, SUBTITLES = "vnome:track:*", "vnome:motion:*", "vnome:subtitles:*"  # patterns, as `BUCKETS`
+
+
 def track(number: int) -> str:
     """Hash: block of the track -> packed runs."""
     return f"vnome:track:{number}"

@@ -6,8 +6,9 @@ bijection first, since real codes crowd some prefixes.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -160,12 +161,43 @@ class RedisLut:
 
     def remove(self, video_number: int, codes: CodeArray) -> None:
         """See `Lut.remove`. Each bucket in one atomic step."""
+        self.remove_from(video_number, np.unique(mix(codes) >> PREFIX_BITS))
+
+    def remove_from(self, video_number: int, prefixes: npt.NDArray[np.uint32]) -> None:
+        """Removes all of a video's postings from the buckets of these prefixes, uint32 (P,) without repetition."""
         needle = int(video_number).to_bytes(4, "little")
-        buckets = [keys.bucket(prefix) for prefix in np.unique(mix(codes) >> PREFIX_BITS).tolist()]
+        buckets = [keys.bucket(prefix) for prefix in prefixes.tolist()]
         for start in range(0, len(buckets), PIPELINE_BUCKETS):
             chunk = buckets[start : start + PIPELINE_BUCKETS]
             if self._run_remove(chunk, needle, full_text=False):
                 self._run_remove(chunk, needle, full_text=True)  # a bucket done already stays as it is
+
+    def scan(self) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+        """All buckets: prefix, and its records as `POSTING` (suffix of the mixed code, number, start_ms).
+
+        What is written meanwhile may be there or not. Raises StoreError when a bucket is damaged.
+        """
+        names: list[bytes] = []
+        seen: set[bytes] = set()  # Redis may name a key twice
+        with self._store.errors():
+            for name in map(bytes, self._store.client.scan_iter(match=keys.BUCKETS, count=1000)):
+                if name in seen:
+                    continue
+                seen.add(name)
+                names.append(name)
+                if len(names) == FETCHED_TOGETHER:
+                    yield from self._read(names)
+                    names = []
+            yield from self._read(names)
+
+    def _read(self, names: list[bytes]) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
+        contents: Any = self._store.client.mget(names) if names else []
+        for name, bucket in zip(names, contents, strict=True):
+            if bucket is None:
+                continue
+            if len(bucket) % POSTING.itemsize:
+                raise StoreError(f"{self._store.address}: bucket {name.decode()} is cut off; index the films again")
+            yield int(name.rpartition(b":")[2], 16), np.frombuffer(bucket, POSTING)
 
     def _run_remove(self, buckets: list[str], needle: bytes, full_text: bool) -> bool:
         """Runs the script, by its name or by its text, on buckets. Returns whether the server lacks the script."""

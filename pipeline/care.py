@@ -1,0 +1,158 @@
+"""Whether the catalogue is whole, and mending it: every invariant between records, tracks and the look-up table.
+
+every video has its number, every number its video
+a track has as many runs as its record says
+the look-up table holds exactly the runs of every track, each once
+nothing is stored under a number that neither is in the catalogue nor is being worked on
+the count of postings is the sum of all runs
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import keys
+from pipeline.library import Library, VideoRecord
+from pipeline.lut import PREFIX_BITS, Postings, mix
+from pipeline.store import Store
+from pipeline.tracks import Track
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads a posting over 64 bits, so that a sum tells sets of them apart
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One invariant that does not hold. video: its id, or the number under which something is stored.
+
+    mended: by `mend`; else indexing the film again does it.
+    """
+
+    video: str
+    text: str
+    mended: bool = False
+
+
+@dataclass
+class _Tally:
+    """Of one number's postings: how many, a sum that tells which, and the prefixes of their buckets."""
+
+    count: int = 0
+    sum: int = 0
+
+
+class Care:
+    """Checks and mends a catalogue. Raises StoreError when the store fails, or a bucket cannot be read at all."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._client = store, store.client
+        self._library = Library(store)
+
+    def check(self, mend: bool = False) -> list[Fault]:
+        """All faults. mend: each is mended where it can be. What is being indexed meanwhile is left alone."""
+        if mend:
+            self._library.recover()
+        records = self._library.videos()
+        faults = [*self._numbers(records, mend), *self._postings(records, mend), *self._strays(mend)]
+        return [*faults, *self._count(mend)]
+
+    def _numbers(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
+        with self._store.errors():
+            stored = {int(number): name.decode() for number, name in self._client.hgetall(keys.NUMBERS).items()}  # type: ignore[union-attr]
+            wanted = {record.number: record.id for record in records}
+            for number, video in wanted.items():
+                if stored.get(number) != video:
+                    if mend:
+                        self._client.hset(keys.NUMBERS, str(number), video)
+                    yield Fault(video, f"its number {number} does not lead to it", mend)
+            for number in stored.keys() - wanted.keys() - self._in_work():
+                if self._library.find(stored[number]) is None:
+                    if mend:
+                        self._client.hdel(keys.NUMBERS, str(number))
+                    yield Fault(stored[number], f"number {number} leads to a video that is not there", mend)
+
+    def _postings(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
+        tallies, prefixes = self._tally()
+        for record in records:
+            track, _ = self._library.whole_track(record.number)
+            tally = tallies.get(record.number, _Tally())
+            if self._library.find(record.id) != record:  # it was replaced or removed meanwhile
+                continue
+            if len(track) != record.runs:
+                yield Fault(record.id, f"its track has {len(track)} runs instead of {record.runs}")
+            elif (tally.count, tally.sum) != _of_track(track):
+                if mend:
+                    self._library.lut.remove_from(record.number, np.unique(prefixes[record.number]))
+                    self._library.lut.add(Postings(record.number, track.codes, track.start_ms))
+                text = f"{tally.count} postings that are not those of its {record.runs} runs"
+                yield Fault(record.id, text, mend)
+        known = {record.number for record in records} | self._in_work()
+        for number in sorted(tallies.keys() - known):
+            if self._library.resolve([number]):  # it was added meanwhile
+                continue
+            if mend:
+                self._library.lut.remove_from(number, np.unique(prefixes[number]))
+            yield Fault(f"number {number}", f"{tallies[number].count} postings of a video that is not there", mend)
+
+    def _tally(self) -> tuple[dict[int, _Tally], dict[int, npt.NDArray[np.uint32]]]:
+        """One pass over the table: what each number has in it, and in which buckets."""
+        tallies: dict[int, _Tally] = defaultdict(_Tally)
+        places: dict[int, list[int]] = defaultdict(list)
+        for prefix, bucket in self._library.lut.scan():
+            mixed = np.uint32(prefix << PREFIX_BITS) | bucket["suffix"].astype(np.uint32)
+            spread = _spread(mixed, bucket["start_ms"])
+            numbers, at = np.unique(bucket["number"], return_inverse=True)
+            sums = np.zeros(len(numbers), np.uint64)
+            np.add.at(sums, at, spread)
+            counts = np.bincount(at, minlength=len(numbers))
+            for number, count, total in zip(numbers.tolist(), counts.tolist(), sums.tolist(), strict=True):
+                tally = tallies[number]
+                tally.count, tally.sum = tally.count + count, (tally.sum + total) % 2**64
+                places[number].append(prefix)
+        return dict(tallies), {number: np.array(found, np.uint32) for number, found in places.items()}
+
+    def _strays(self, mend: bool) -> Iterator[Fault]:
+        for pattern in (keys.TRACKS, keys.MOTIONS, keys.SUBTITLES):
+            with self._store.errors():
+                names = [bytes(name) for name in self._client.scan_iter(match=pattern, count=1000)]
+            for name in sorted(names):
+                number = int(name.rpartition(b":")[2])
+                if number in self._in_work() or self._library.resolve([number]):
+                    continue
+                if mend:
+                    with self._store.errors():
+                        self._client.delete(name)
+                yield Fault(f"number {number}", f"{name.decode()} of a video that is not there", mend)
+
+    def _count(self, mend: bool) -> Iterator[Fault]:
+        def read(pipe: Any) -> tuple[int, int]:
+            stored = int(pipe.get(keys.POSTINGS) or 0)
+            wanted = sum(record.runs for record in self._library.videos())
+            pipe.multi()
+            if mend and stored != wanted:
+                pipe.set(keys.POSTINGS, wanted)
+            return stored, wanted
+
+        with self._store.errors():
+            stored, wanted = self._store.transaction(read, keys.POSTINGS, keys.VIDEOS)
+        if stored != wanted:
+            yield Fault("catalogue", f"it counts {stored} postings instead of {wanted}", mend)
+
+    def _in_work(self) -> set[int]:
+        with self._store.errors():
+            return {int(number) for number in self._client.hkeys(keys.PENDING)}
+
+
+def _of_track(track: Track) -> tuple[int, int]:
+    """What the tally of a track's postings should be."""
+    return len(track), int(_spread(mix(track.codes), track.start_ms).sum(dtype=np.uint64)) if len(track) else 0
+
+
+def _spread(mixed: npt.NDArray[np.uint32], start_ms: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+    """A posting as one number, uint64 (N,)."""
+    value = (mixed.astype(np.uint64) << np.uint64(32)) | start_ms.astype(np.uint64)
+    value = (value ^ (value >> np.uint64(29))) * _ODD
+    return value ^ (value >> np.uint64(32))
