@@ -12,7 +12,7 @@ import torch
 
 from export import detector_bundle
 from export.bundling import MODEL_LIMIT_BYTES
-from export.detector_bundle import check, check_parity, held_out_scenes, write_detector
+from export.detector_bundle import check, check_parity, held_out_scenes, network_of, write_detector
 from export.detector_graph import DetectorGraph
 from export.scenes import SceneSources
 from pipeline.bundles import CARD_FILE, MODEL_FILE, load_bundle, shipped_bundle
@@ -124,3 +124,14 @@ def test_shipped_bundle_keeps_the_contract() -> None:
     (shape,) = (entry.shape for entry in ScreenDetector(bundle)._session.get_inputs())
     assert shape[3] == 3
     assert all(isinstance(size, str) for size in shape[:3])  # any batch and size
+
+
+def test_training_can_go_on_from_a_bundle() -> None:
+    bundle = shipped_bundle(DETECTOR)
+    graph = DetectorGraph(network_of(bundle), *(bundle.card["calibration"][name] for name in ("slope", "offset")))
+    check_parity(graph.eval(), onnx.load(str(bundle.model_path)), blotches(2, (96, 160), seed=5))
+
+
+def test_what_holds_no_detector_is_refused(small_detector: Path) -> None:
+    with pytest.raises(BundleError, match="no section 'training'"):
+        network_of(load_bundle(small_detector, DETECTOR))

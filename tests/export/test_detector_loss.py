@@ -5,7 +5,16 @@ import math
 import pytest
 import torch
 
-from export.detector_loss import DetectorWeights, ScreenTargets, detector_loss, screen_targets
+from export.detector_loss import (
+    CONFIDENT_ERROR,
+    FINE_ERROR,
+    DetectorWeights,
+    ScreenTargets,
+    detector_loss,
+    fitted_loss,
+    screen_targets,
+)
+from export.networks.quad_fit import FoundScreen, QuadFit
 from export.networks.screen_detector import VOTE_CELLS, ScreenMaps
 
 HEIGHT, WIDTH = 8, 10  # cells
@@ -116,3 +125,38 @@ def test_gradient_reaches_every_map() -> None:
     for part in maps:
         assert part.grad is not None
         assert part.grad.abs().sum() > 0
+
+
+CORNERS, SURE = DetectorWeights(fitted=1.0, confidence=0.0), DetectorWeights(fitted=0.0, confidence=1.0)
+
+
+def fitted(corners: list[list[float]], share: float, present: bool = True, chosen: DetectorWeights = CORNERS) -> float:
+    found = FoundScreen(torch.tensor([corners]), torch.tensor([share]))
+    return fitted_loss(found, torch.tensor([QUAD]), torch.tensor([present]), chosen).item()
+
+
+def test_fitted_corners_cost_the_logarithm_of_their_distance() -> None:
+    size = math.hypot(6, 4)  # both diagonals of the screen
+    moved = [[2.0, 2.0], [8.0, 2.0], [8.0, 6.0], [2.0, 7.0]]  # one corner of four, by one cell
+    assert fitted(QUAD, 0.5) == pytest.approx(0, abs=1e-5)
+    assert fitted(moved, 0.5) == pytest.approx(math.log1p(1 / size / FINE_ERROR) / 4, rel=1e-4)
+    assert fitted(moved, 0.5, present=False) == pytest.approx(0, abs=1e-5)
+
+
+def test_the_confidence_asked_for_falls_with_the_error_and_is_none_without_a_screen() -> None:
+    moved = [[x + 1.0, y] for x, y in QUAD]
+    wanted = math.exp(-1 / math.hypot(6, 4) / CONFIDENT_ERROR)
+    losses = {share: fitted(moved, share, chosen=SURE) for share in (wanted / 2, wanted, (1 + wanted) / 2)}
+    assert min(losses, key=lambda share: losses[share]) == wanted
+    assert fitted(moved, 0.1, present=False, chosen=SURE) == pytest.approx(-math.log(0.9), rel=1e-3)
+
+
+def test_fitted_loss_reaches_every_map() -> None:
+    maps = maps_saying(targets())
+    leaves = [part.clone().mul(0.9).add(0.01).requires_grad_() for part in maps]
+    found = QuadFit()(ScreenMaps(*leaves))
+    fitted_loss(found, torch.tensor([QUAD]), torch.tensor([True]), DetectorWeights()).backward()  # type: ignore[no-untyped-call]
+    for leaf in leaves:
+        assert leaf.grad is not None
+        assert torch.isfinite(leaf.grad).all()
+        assert leaf.grad.abs().sum() > 0
