@@ -1,5 +1,6 @@
 """What all tests share: a folder of their own, fixed seeds, one real Redis, and skips that can be forbidden."""
 
+import logging
 import os
 import random
 import shutil
@@ -10,30 +11,37 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import pytest
+from kafka.admin import KafkaAdminClient
 
 from pipeline.broker import Topics, ensure_topics
 from pipeline.detector import default_detector
 from pipeline.embedded import IDLE_VARIABLE, Answer, ask, server_binary
 from pipeline.encoder import default_encoder
 from pipeline.errors import StoreError
+from pipeline.logs import LIBRARIES
 from pipeline.settings import settings
 from pipeline.store import Store, open_store
-from tests.kafka_broker import BrokerError, KafkaBroker, running_broker
-from tests.kafka_broker import missing as no_kafka
+from tests.kafka_broker import BrokerError, GivenBroker, KafkaBroker, missing, running_broker
 
 SEED = 20140401
 START_SECONDS = 10.0
 REQUIRE_VARIABLE = "VNOME_REQUIRE"  # comma list of markers whose tests must not be skipped
+KAFKA_VARIABLE = "VNOME_TEST_KAFKA"  # HOST:PORT of a broker to test with, instead of one of our own
 REDIS_VARIABLE = "VNOME_TEST_REDIS"  # URL of an empty database to test with, instead of a server of our own
 
 
 def _no_program(name: str) -> Callable[[], str | None]:
     return lambda: None if shutil.which(name) else f"no {name} on this machine"
+
+
+def _no_kafka() -> str | None:
+    return None if os.environ.get(KAFKA_VARIABLE) else missing()
 
 
 def _no_server() -> str | None:
@@ -53,7 +61,7 @@ def _no_browser() -> str | None:
 
 # marker -> why its tests cannot run here, or None
 MISSING: dict[str, Callable[[], str | None]] = {
-    "kafka": no_kafka,
+    "kafka": _no_kafka,
     "redis": _no_server,
     "cluster": _no_server,
     "browser": _no_browser,
@@ -72,8 +80,8 @@ def skip_or_fail(marker: str, reason: str) -> NoReturn:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Looks for what the markers of a test say that it needs."""
-    for marker, missing in MISSING.items():
-        reason = missing() if item.get_closest_marker(marker) is not None else None
+    for marker, reason_of in MISSING.items():
+        reason = reason_of() if item.get_closest_marker(marker) is not None else None
         if reason is not None:
             skip_or_fail(marker, reason)
 
@@ -107,12 +115,17 @@ def seeds() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def signals() -> Iterator[None]:
-    """Ctrl-C ends the tests, also after one that ran a long-running command in this process."""
+def process_state() -> Iterator[None]:
+    """What a long-running command sets up in its process ends with the test: signals and logs."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
+    structlog.reset_defaults()
+    for name in LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers, library.propagate = [], True
+        library.setLevel(logging.NOTSET)
 
 
 @pytest.fixture
@@ -132,9 +145,13 @@ def small_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaBroker]:
     """A real broker, one for the whole session."""
-    reason = no_kafka()
+    reason = _no_kafka()
     if reason is not None:
         skip_or_fail("kafka", reason)
+    given = os.environ.get(KAFKA_VARIABLE)
+    if given:
+        yield GivenBroker(given)
+        return
     try:
         with running_broker() as broker:
             yield broker
@@ -143,12 +160,26 @@ def kafka() -> Iterator[KafkaBroker]:
 
 
 @pytest.fixture
-def topics(kafka: KafkaBroker) -> Topics:
-    """Topics of the test's own, with 4 partitions."""
+def topics(kafka: KafkaBroker) -> Iterator[Topics]:
+    """Topics of the test's own, with 4 partitions, that go when it ends."""
+    with own_topics(kafka) as names:
+        yield names
+
+
+@contextmanager
+def own_topics(kafka: KafkaBroker) -> Iterator[Topics]:
+    """New topics with names that nobody else has, deleted after the block."""
     name = f"t{uuid.uuid4().hex[:12]}"
     names = Topics(f"{name}.frames", f"{name}.matches", f"{name}.dead")
     ensure_topics([kafka.bootstrap], names, 4)
-    return names
+    try:
+        yield names
+    finally:
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap, bootstrap_timeout_ms=10_000)
+        try:
+            admin.delete_topics([names.frames, names.matches, names.dead])
+        finally:
+            admin.close()
 
 
 def free_port() -> int:

@@ -1,12 +1,14 @@
 """A real Apache Kafka on loopback: fetched by its Maven coordinates, one KRaft broker, run with the machine's Java.
 
-`python -m tests.kafka_broker` (`make kafka`) runs it in the foreground for a developer.
+`python -m tests.kafka_broker` (`make kafka`) runs it in the foreground for a developer. On Linux a broker dies with the
+thread that started it, so nothing is left when the tests are killed; elsewhere it is stopped at an orderly end only.
 """
 
 import argparse
 import ctypes
 import fcntl
 import os
+import random
 import re
 import shutil
 import signal
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,17 +26,23 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 VERSION = "4.3.1"
-COORDINATES = ("org.apache.kafka", "kafka_2.13", VERSION)
+ARTIFACTS = (
+    ("org.apache.kafka", "kafka_2.13", VERSION),
+    ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),  # as its log4j-core; without it Kafka logs nothing
+)
 CACHE_VARIABLE = "VNOME_KAFKA_CACHE"  # folder of the jars, instead of the user's cache
 LEAST_JAVA = 17
+FETCH_SECONDS = 900.0
 START_SECONDS = 60.0
+CLUSTER = "vnomevnomevnomevnomew"  # its id
+PORTS = range(20_000, 32_000)  # below those that Linux gives to clients: a client could hold that of a dead broker
 EXIT_SERVICE = 3
+NO_JAVA = f"no java on this machine; install a Java {LEAST_JAVA} runtime"
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion><groupId>vnome</groupId><artifactId>broker</artifactId><version>1</version>
-<packaging>pom</packaging><dependencies><dependency>
-<groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version>
-</dependency></dependencies></project>
+<packaging>pom</packaging><dependencies>{}</dependencies></project>
 """
+_DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
 _LOG4J = """<Configuration status="WARN"><Appenders><File name="file" fileName="{}"><PatternLayout
 pattern="%d %p %c %m%n"/></File></Appenders><Loggers><Root level="WARN"><AppenderRef ref="file"/></Root></Loggers>
 </Configuration>
@@ -59,6 +67,7 @@ group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 log.segment.bytes=67108864
 """
+_REASON = re.compile(r"(?:Caused by: )?[\w.$]+(?:Exception|Error): (.+)|\S+ \S+ (?:ERROR|FATAL) \S+ (.+)")  # of a line
 
 
 class BrokerError(Exception):
@@ -68,7 +77,7 @@ class BrokerError(Exception):
 def missing() -> str | None:
     """Why no broker can run on this machine; None when it can."""
     if shutil.which("java") is None:
-        return "no java on this machine; install a Java 17 runtime"
+        return NO_JAVA
     if not _is_complete(cache_folder()) and shutil.which("mvn") is None:
         return f"Kafka {VERSION} is not in {cache_folder()}, and no mvn is there to fetch it; install maven"
     return None
@@ -97,53 +106,68 @@ def jars() -> Path:
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / f"{COORDINATES[1]}-{VERSION}.jar").is_file()
+    return all((folder / f"{name}-{version}.jar").is_file() for _, name, version in ARTIFACTS)
 
 
 def _fetch(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         pom, into = Path(work) / "pom.xml", Path(work) / "jars"
-        pom.write_text(_POM.format(*COORDINATES))
+        pom.write_text(_POM.format("".join(_DEPENDENCY.format(*artifact) for artifact in ARTIFACTS)))
         command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-        done = subprocess.run([*command, f"-DoutputDirectory={into}"], capture_output=True, text=True, check=False)
-        if done.returncode or not _is_complete(into):
-            lines = [line for line in done.stdout.splitlines() if "ERROR" in line] or ["maven said nothing"]
-            raise BrokerError(f"maven cannot fetch Kafka {VERSION}: {lines[0][:300]}")
-        shutil.rmtree(folder, ignore_errors=True)
-        into.rename(folder)
+        _run_maven([*command, f"-DoutputDirectory={into}"])
+        if not _is_complete(into):
+            raise BrokerError(f"maven fetched Kafka {VERSION} in part only; look at its settings")
+        try:
+            into.rename(folder)  # at once, and never over files that are there
+        except OSError as error:
+            told = f"{folder} holds something else than Kafka {VERSION} ({error.strerror})"
+            raise BrokerError(f"{told}; set {CACHE_VARIABLE} to a folder of its own") from None
+
+
+def _run_maven(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise BrokerError(f"maven did not fetch Kafka {VERSION} within {FETCH_SECONDS:.0f} s") from None
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if "ERROR" in line] or ["maven said nothing"]
+        raise BrokerError(f"maven cannot fetch Kafka {VERSION}: {lines[0][:300]}")
 
 
 class KafkaBroker:
     """One broker that is its own controller. data: its folder; a broker that starts again on it has what it had."""
 
     def __init__(self, data: Path, port: int = 0) -> None:
-        self.data = data
-        self.port = port or _free_port()
+        _check_java()
+        self.data = data.absolute()
+        self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
-        self._controller = _free_port()
+        self._controller = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._classpath = f"{jars()}/*"
-        _check_java()
 
     def start(self) -> None:
         """Starts it and waits until it answers. Raises BrokerError."""
         self.data.mkdir(parents=True, exist_ok=True)
-        properties = self.data / "server.properties"
-        log = self.data / "kafka.log"
-        (self.data / "log4j2.xml").write_text(_LOG4J.format(log))
-        if not properties.exists():
-            text = _PROPERTIES.format(port=self.port, controller=self._controller, data=self.data / "log")
-            properties.write_text(text)
-            format = ["kafka.tools.StorageTool", "format", "-t", "vnomevnomevnomevnomew", "-c", str(properties)]
-            done = subprocess.run(self._java(*format), capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise BrokerError(f"Kafka cannot prepare {self.data}: {(done.stderr or done.stdout).strip()[:300]}")
+        (self.data / "log4j2.xml").write_text(_LOG4J.format(self.data / "kafka.log"))
+        properties = self.data / "server.properties"  # written anew: the ports may be others than last time
+        text = _PROPERTIES.format(port=self.port, controller=self._controller, data=self.data / "log")
+        properties.write_text(text)
+        if not (self.data / "log" / "meta.properties").exists():
+            self._format(properties)
         with (self.data / "out.log").open("ab") as out:
             self._process = subprocess.Popen(
                 self._java("kafka.Kafka", str(properties)), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 preexec_fn=_die_with_parent,
             )  # fmt: skip
         self._wait()
+
+    def _format(self, properties: Path) -> None:
+        command = self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(properties))
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            raise BrokerError(f"Kafka cannot prepare {self.data}: {lines[-1][:300]}")
 
     def _java(self, *arguments: str) -> list[str]:
         small = ["-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
@@ -161,7 +185,7 @@ class KafkaBroker:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise BrokerError(f"Kafka stopped at once; see {self.data}/out.log and kafka.log")
+                raise BrokerError(f"Kafka stopped: {self.last_words()}")
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.5).close()
                 KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=2000).close()
@@ -169,7 +193,13 @@ class KafkaBroker:
                 time.sleep(0.2)
                 continue
             return
-        raise BrokerError(f"Kafka does not answer after {START_SECONDS:.0f} s; see {self.data}/kafka.log")
+        raise BrokerError(f"Kafka does not answer after {START_SECONDS:.0f} s: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The last failure that it logged, in one line."""
+        lines = [line for name in ("out.log", "kafka.log") for line in _lines(self.data / name)]
+        found = [match[1] or match[2] for match in map(_REASON.match, lines) if match]
+        return (found or lines or ["it said nothing"])[-1][:300]
 
     def stop(self) -> None:
         """Stops it orderly."""
@@ -180,9 +210,10 @@ class KafkaBroker:
         self._end(signal.SIGKILL)
 
     def wait(self) -> None:
-        """Until it ends."""
-        if self._process is not None:
-            self._process.wait()
+        """Until it ends by itself, which it does in trouble only. Raises BrokerError."""
+        assert self._process is not None
+        self._process.wait()
+        raise BrokerError(f"Kafka stopped: {self.last_words()}")
 
     def _end(self, number: int) -> None:
         if self._process is None:
@@ -196,62 +227,105 @@ class KafkaBroker:
         self._process = None
 
 
+def _lines(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines() if log.exists() else []
+
+
+class GivenBroker(KafkaBroker):
+    """A broker that somebody else runs: nothing to start or stop here."""
+
+    def __init__(self, bootstrap: str) -> None:
+        host, _, port = bootstrap.rpartition(":")
+        if not host or not port.isdecimal():
+            raise BrokerError(f"{bootstrap!r} is not HOST:PORT")
+        self.bootstrap, self.port = bootstrap, int(port)
+
+    def start(self) -> None:
+        raise BrokerError(f"Kafka at {self.bootstrap} is not ours to start")
+
+    def stop(self) -> None:
+        raise BrokerError(f"Kafka at {self.bootstrap} is not ours to stop")
+
+    kill = stop
+
+
 @contextmanager
 def running_broker(port: int = 0, data: Path | None = None) -> Iterator[KafkaBroker]:
     """A broker for the block; without `data` it leaves nothing behind."""
     folder = data or Path(tempfile.mkdtemp(prefix="vn-kafka-"))
-    broker = KafkaBroker(folder, port)
     try:
-        broker.start()
-        yield broker
+        broker = KafkaBroker(folder, port)
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.stop()
     finally:
-        broker.stop()
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def free_port() -> int:
+    """A port of the loopback on which nobody listens, and which no client gets. Raises BrokerError."""
+    for port in random.SystemRandom().sample(PORTS, 100):  # not the seeded one, by which all tests would try the same
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+    raise BrokerError(f"no free port among {PORTS.start} to {PORTS.stop - 1}")
+
+
+_LIBC = ctypes.CDLL(None)  # here, as little as possible is done between fork and exec
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if sys.platform == "linux":
+        _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _check_java() -> None:
     if shutil.which("java") is None:
-        raise BrokerError("no java on this machine; install a Java 17 runtime")
+        raise BrokerError(NO_JAVA)
     command = ["java", "-version"]
     told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', told)
-    if found and int(found[1]) < LEAST_JAVA:
+    found = re.search(r'version "((\d+)[^"]*)"', told)
+    if found and int(found[2]) < LEAST_JAVA:
         raise BrokerError(f"java is version {found[1]}, Kafka {VERSION} needs {LEAST_JAVA}; install a newer one")
 
 
-def main() -> int:
-    """Runs a broker until Ctrl-C."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a broker until Ctrl-C or SIGTERM; its exit code."""
     parser = argparse.ArgumentParser(description="Runs Apache Kafka on loopback for development.")
     parser.add_argument("--port", type=int, default=9092)
     parser.add_argument("--data", type=Path, help="folder that is kept; default one that is thrown away")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        socket.create_server(("127.0.0.1", options.port)).close()
+        _require_free(options.port)
         with running_broker(options.port, options.data) as broker:
             print(
                 f"Kafka {VERSION} on {broker.bootstrap}; set VNOME_KAFKA={broker.bootstrap}; Ctrl-C stops it",
                 flush=True,
             )
             broker.wait()
-    except OSError as error:
-        print(f"kafka: port {options.port}: {error.strerror}; give another with --port", file=sys.stderr)
-        return EXIT_SERVICE
-    except BrokerError as error:
-        print(f"kafka: {error}", file=sys.stderr)
-        return EXIT_SERVICE
     except KeyboardInterrupt:
         return 0
-    return 0
+    except BrokerError as error:
+        told = str(error)
+    except OSError as error:
+        told = f"{error.filename or 'this machine'}: {error.strerror}"
+    print(f"kafka: {told}", file=sys.stderr)
+    return EXIT_SERVICE
+
+
+def _require_free(port: int) -> None:
+    if not 0 <= port < 65536:
+        raise BrokerError(f"port {port} is not from 0 to 65535; give another with --port")
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise BrokerError(f"port {port}: {os.strerror(error.errno or 0)}; give another with --port") from None
 
 
 if __name__ == "__main__":

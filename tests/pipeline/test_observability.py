@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-import structlog
 
 from pipeline import metrics as metrics_module
 from pipeline.errors import InputError, ServiceError
@@ -80,7 +79,6 @@ def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> 
     assert (ours["event"], ours["topic"], ours["level"]) == ("ready", "t", "info")
     assert ours["timestamp"].endswith("Z")
     assert (kafkas["event"], kafkas["library"]) == ("broker b is away", "kafka.net")
-    structlog.reset_defaults()
 
 
 def test_lines_that_were_held_back_are_counted() -> None:
