@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+import structlog
 from kafka.admin import KafkaAdminClient
 
 from pipeline.broker import Topics, ensure_topics
