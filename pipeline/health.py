@@ -1,18 +1,26 @@
 """`/metrics`, `/healthz` and `/readyz` of a long-running process."""
 
 import re
+import socket
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pipeline.errors import InputError, ServiceError
+from pipeline.logs import get_logger
 from pipeline.metrics import Metrics
 
 HOST = "127.0.0.1"
 _ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):)?(?P<port>[0-9]{1,5})")
+
+READ_SECONDS = 10  # for a request; then its connection is closed
+
+log = get_logger(__name__)
 
 Reason = Callable[[], str | None]  # why not, in words; None for all is well
 
@@ -35,10 +43,9 @@ class HealthServer:
             {"metrics": metrics, "not_ready": staticmethod(not_ready), "stuck": staticmethod(stuck)},
         )
         try:
-            self._server = ThreadingHTTPServer((host, port), handler)
+            self._server = (_Server6 if ":" in host else _Server)((host, port), handler)
         except OSError as error:
             raise ServiceError(f"--metrics {address}: {error.strerror or error}; give another port") from None
-        self._server.daemon_threads = True
 
     @property
     def port(self) -> int:
@@ -66,7 +73,21 @@ def parse_address(text: str) -> tuple[str, int]:
     return (match["host"] or HOST).strip("[]"), int(match["port"])
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One line, also when who asked has gone before the answer."""
+        error = sys.exception()
+        log.warning("a request failed", kind=type(error).__name__, error=str(error))
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
 class _Handler(BaseHTTPRequestHandler):
+    timeout = READ_SECONDS
     metrics: Metrics
     not_ready: Reason
     stuck: Reason

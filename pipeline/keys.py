@@ -82,6 +82,11 @@ def reference_state(video: str) -> str:
     return f"vnome:reference:{{{video}}}:state"
 
 
+def relay(name: str) -> str:
+    """String with a time to live: which process hands match events on under this name."""
+    return f"vnome:{{live}}:relay:{name}"
+
+
 def sightings_of(video: str) -> str:
     """Sorted set: sighting of this video -> end, epoch seconds."""
     return f"vnome:{{live}}:sightings:video:{video}"

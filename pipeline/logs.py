@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 REPEAT_SECONDS = 10.0  # the same line of a library is told at most so often: Kafka's is noisy while a broker is away
+MOST_LINES = 1000  # that are remembered; a library that writes numbers into its templates has no end of them
 LIBRARIES = ("kafka", "redis", "urllib3", "httpx")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -61,6 +62,8 @@ class SameLine(logging.Filter):
         if now - told < self._seconds:
             self._seen[name] = (told, held + 1)
             return False
+        if len(self._seen) >= MOST_LINES:
+            self._seen.clear()
         self._seen[name] = (now, 0)
         record.held_back = held
         return True
@@ -73,4 +76,12 @@ class _ThroughStructlog(logging.Handler):
         held = getattr(record, "held_back", 0)
         fields = {"library": record.name} | ({"held_back": held} if held else {})
         write = structlog.get_logger().error if record.levelno >= logging.ERROR else structlog.get_logger().warning
-        write(" ".join(record.getMessage().split())[:500], **fields)
+        write(" ".join(_text(record).split())[:500], **fields)
+
+
+def _text(record: logging.LogRecord) -> str:
+    """Also of a line whose fields do not fit it: that is no reason to end what its library was doing."""
+    try:
+        return record.getMessage()
+    except (KeyError, TypeError, ValueError):
+        return str(record.msg)

@@ -67,16 +67,24 @@ class Sightings:
         with self._store.errors():
             return bool(self._store.client.exists(keys.sightings_of(video)))
 
+    def count(self) -> int:
+        """How many there are."""
+        with self._store.errors():
+            return int(self._store.client.zcard(keys.SIGHTINGS_BY_END))
+
     def _newest_first(self, video: str | None, since: float | None) -> Iterator[Sighting]:
-        """By when they ended."""
+        """By when they ended, each once: one that goes on meanwhile moves to the front and shifts all others."""
         name = keys.sightings_of(video) if video is not None else keys.SIGHTINGS_BY_END
+        seen: set[bytes] = set()
         start = 0
         while True:
             with self._store.errors():
                 ids: Any = self._store.client.zrange(
                     name, "+inf", "-inf" if since is None else since, desc=True, byscore=True, offset=start, num=CHUNK
                 )
-                texts = self._store.client.hmget(keys.SIGHTINGS, ids) if ids else []
+                new = [id for id in ids if id not in seen]
+                texts = self._store.client.hmget(keys.SIGHTINGS, new) if new else []
+            seen.update(new)
             yield from (Sighting(**json.loads(text)) for text in texts if text)
             if len(ids) < CHUNK:
                 return

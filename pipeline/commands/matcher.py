@@ -10,7 +10,7 @@ import typer
 from pipeline.broker import MATCHES, Topics, bootstrap_servers, ensure_topics, open_producer
 from pipeline.daemon import stop_on_signals
 from pipeline.encoder import default_encoder
-from pipeline.errors import EXIT_DONE
+from pipeline.errors import EXIT_DONE, InputError
 from pipeline.health import HealthServer
 from pipeline.library import Library
 from pipeline.live_matcher import LiveMatcher
@@ -45,6 +45,9 @@ def matcher(
     configure()
     own = name or f"{socket.gethostname()}-{os.getpid()}"
     hooks = [Webhook(url, webhook_secret) for url in webhook or []]
+    twice = [hook.shown for k, hook in enumerate(hooks) if hook.shown in {other.shown for other in hooks[:k]}]
+    if twice:
+        raise InputError(f"--webhook {twice[0]} is given twice; events go once to an address")
     stop, metrics = stop_on_signals(), Metrics()
     with ExitStack() as open_parts, open_store() as store:
         library = Library(store)

@@ -2,11 +2,13 @@
 
 import json
 import logging
+import socket
 import urllib.error
 import urllib.request
 
 import pytest
 
+from pipeline import logs
 from pipeline import metrics as metrics_module
 from pipeline.errors import InputError, ServiceError
 from pipeline.health import HealthServer, parse_address
@@ -59,6 +61,30 @@ def test_other_addresses_are_refused(text: str) -> None:
         parse_address(text)
 
 
+def test_pages_over_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    with HealthServer(Metrics(), lambda: None, "[::1]:0") as server:
+        with urllib.request.urlopen(f"http://[::1]:{server.port}/readyz", timeout=5) as answer:
+            assert answer.status == 200
+
+
+def test_a_page_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(json=True)
+
+    def fails() -> str | None:
+        raise RuntimeError("boom")
+
+    with HealthServer(Metrics(), fails, "0") as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as asking:
+            asking.sendall(b"GET /readyz HTTP/1.1\r\n\r\n")
+            assert asking.recv(10) == b""
+        (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (line["kind"], line["error"]) == ("RuntimeError", "boom")
+
+
 def test_cameras_beyond_the_first_thousand_share_their_series(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_module, "MOST_CAMERAS", 2)
     metrics = Metrics()
@@ -87,3 +113,18 @@ def test_lines_that_were_held_back_are_counted() -> None:
     assert same.filter(record)
     patient = SameLine(1000.0)
     assert [patient.filter(record) for _ in range(3)] == [True, False, False]
+
+
+def test_a_library_without_end_of_templates_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MOST_LINES", 10)
+    same = SameLine(1000.0)
+    for number in range(100):
+        assert same.filter(logging.LogRecord("k", logging.WARNING, "", 0, f"offset {number}", (), None))
+    assert len(same._seen) <= 10
+
+
+def test_a_library_line_with_other_fields_is_told_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(json=True)
+    logging.getLogger("kafka.net").warning("broker %s of %s", "b")
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert line["event"] == "broker %s of %s"

@@ -54,6 +54,17 @@ def test_more_than_one_read(store: Store) -> None:
     assert len(Sightings(store).find()) == 2 * CHUNK + 7
 
 
+def test_each_comes_once_while_sightings_go_on(store: Store) -> None:
+    put(store, *many(2 * CHUNK + 7))
+    found = []
+    for place, sighting in enumerate(Sightings(store)._newest_first(None, None)):
+        found.append(sighting.id)
+        if place == 3:
+            put(store, replace(many(6)[5], end=1e6))  # goes to the front: the next read begins one too early
+    assert len(found) == len(set(found)) == 2 * CHUNK + 6
+    assert Sightings(store).count() == 2 * CHUNK + 7
+
+
 @pytest.fixture
 def vnome(redis_url: str, monkeypatch: pytest.MonkeyPatch, store: Store, capsys: pytest.CaptureFixture[str]) -> Vnome:
     monkeypatch.setenv("VNOME_REDIS", redis_url)

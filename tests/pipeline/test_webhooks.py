@@ -4,13 +4,18 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
+from pipeline import webhooks
 from pipeline.errors import InputError
 from pipeline.relay import DeliveryError
 from pipeline.webhooks import Webhook
@@ -91,12 +96,61 @@ def test_a_server_that_is_away_is_tried_again() -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["", "ftp://a/b", "http://", "nonsense", "http://[::1"])
-def test_other_addresses_are_refused(url: str) -> None:
-    with pytest.raises(InputError, match="--webhook"):
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "ftp://a/b", "http://", "nonsense", "http://[::1", "http://a..b/", "ftp://u:s3cret@h/x", "u:s3cret@h/x"),
+        *("http:u:s3cret@h", "http://u:s3cret@/x", "http://u:s3cret", "http://u:p/s3cret@h/", "http://u:p@s3cret/x@h/"),
+    ],
+)
+def test_other_addresses_are_refused_and_no_password_is_shown(url: str) -> None:
+    with pytest.raises(InputError, match="--webhook") as caught:
         Webhook(url, "")
+    assert "s3cret" not in str(caught.value)
 
 
-def test_a_secret_that_is_no_base64_is_refused() -> None:
+def test_addresses_that_differ_in_the_port_are_shown_apart() -> None:
+    hooks = [Webhook("http://h/a@b", ""), Webhook("http://u:s%2F3cret@h/a%40b", "")]
+    hooks += [Webhook(f"http://u:s3cret@h:{port}/a?key=s3cret", "") for port in (1, 2)]
+    assert [hook.shown for hook in hooks] == ["http://h/a@b", "http://h/a@b", "http://h:1/a", "http://h:2/a"]
+
+
+def test_an_answer_that_drips_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "TOTAL_SECONDS", 1.0)
+    left = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):  # the other side has left
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            for _ in range(80):  # 8 s; each byte comes well within the time limit of one read
+                connection.sendall(b"x")
+                if left.wait(0.1):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        started = time.monotonic()
+        try:
+            Webhook(f"http://127.0.0.1:{listener.getsockname()[1]}/", "")(EVENT)
+        finally:
+            left.set()
+            thread.join()
+    assert time.monotonic() - started < 5
+
+
+def test_retry_after_may_be_a_date(server: Server) -> None:
+    server.status = 503
+    for seconds, least, most in ((30, 20, 30), (-30, 0, 0), (3600, 60, 60)):
+        server.headers = {"Retry-After": formatdate(time.time() + seconds, usegmt=True)}
+        with pytest.raises(DeliveryError) as caught:
+            Webhook(server.url, "")(EVENT)
+        assert least <= caught.value.after_seconds <= most
+
+
+@pytest.mark.parametrize("secret", ["whsec_***", "whsec_", "whsec_é"])
+def test_a_secret_that_is_no_base64_is_refused(secret: str) -> None:
     with pytest.raises(InputError, match="whsec_"):
-        Webhook("http://a/b", "whsec_***")
+        Webhook("http://a/b", secret)
