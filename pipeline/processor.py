@@ -33,7 +33,7 @@ COMMIT_SECONDS = 0.5
 LAG_SECONDS = 5.0
 REVOKE_SECONDS = 10.0  # to finish what is in work when partitions go to another processor
 STOP_SECONDS = 20.0
-COMMIT_AT_LAST_SECONDS = 8.0
+COMMIT_AT_LAST_SECONDS = 12.0  # a rebalance that hangs ends with the session
 STUCK_SECONDS = 60.0  # without a poll; then something is wrong with this process
 
 log = get_logger(__name__)
