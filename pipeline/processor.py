@@ -79,7 +79,7 @@ class Processor:
         return f"no poll for {silent:.0f} s" if self._warm and silent > STUCK_SECONDS else None
 
     def run(self, stop: threading.Event) -> bool:
-        """Works until told to stop. Returns whether all that was taken is committed.
+        """Works until told to stop. Returns whether all that was taken is written.
 
         Raises KafkaServiceError when Kafka refuses; while it is only away, this waits.
         """
@@ -177,7 +177,8 @@ class Processor:
         if self._held:
             self._held.clear()  # not taken: whoever has the partition next reads them again
         done = self._worker.stop(STOP_SECONDS)
-        done = self._commit_at_last() and done
+        if not self._commit_at_last():
+            log.warning("the last offsets are not committed; their frames will be read again, and known")
         with kafka_errors([]):
             self._consumer.close(autocommit=False)
         return done

@@ -26,7 +26,7 @@ from tests.memory_reference import film_codes
 pytestmark = pytest.mark.redis
 
 NS = 1_000_000_000
-START = time.time_ns() - 3000 * NS
+BEGUN_SECONDS = 300  # ago, when a camera first sent: long enough for what the tests play, and not long ago
 
 
 class Channel:
@@ -34,7 +34,7 @@ class Channel:
 
     def __init__(self, store: Store, name: str, view: int = WHOLE) -> None:
         self._stream, self.name, self._view = CodeStream(store), name, view
-        self.seq, self.at = 0, START
+        self.seq, self.at = 0, time.time_ns() - BEGUN_SECONDS * NS
 
     def show(self, track: Track | None, first: float, seconds: float, fps: float = 10.0) -> None:
         """Plays a part of a film, or what no film shows."""
