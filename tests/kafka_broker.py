@@ -37,7 +37,7 @@ CLUSTER = "vnomevnomevnomevnomew"  # its id
 PORTS = range(20_000, 32_000)  # below those that Linux gives to clients: a client could hold that of a dead broker
 EXIT_SERVICE = 3
 NO_JAVA = f"no java on this machine; install a Java {LEAST_JAVA} runtime"
-_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+_POM = """<project>
 <modelVersion>4.0.0</modelVersion><groupId>vnome</groupId><artifactId>broker</artifactId><version>1</version>
 <packaging>pom</packaging><dependencies>{}</dependencies></project>
 """
