@@ -225,7 +225,7 @@ def test_bad_frames_become_dead_letters_and_hold_nothing_up(stack: Stack, small:
     written = sorted(seq for k in range(3) for seq in seqs(stack, f"c{k}"))
     assert written == [seq for seq in range(1000) if seq not in places]
     assert processor.metric("vnome_dead_letters_total") == 50
-    wait_until(lambda: processor.metric("vnome_consumer_lag") == 0, "no lag", 15)
+    wait_until(lambda: processor.metric("vnome_consumer_lag") == 0, "no lag", 45)
     assert processor.stop() == 0
 
 
