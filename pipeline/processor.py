@@ -86,9 +86,11 @@ class Processor:
         self._worker.warm_up()
         self._warm = True
         self._worker.start()
-        # Without the topic's partitions at hand kafka-python may assign none, and not notice when it learns of them.
-        self._consumer.partitions_for_topic(self._topic)
         self._consumer.subscribe([self._topic], listener=_Rebalance(self))
+        # Without the topic's partitions at hand kafka-python may assign none, and not notice when it learns of them.
+        # Asked for before subscribing, they come and go again with those of all topics, and one group in six that
+        # joins meanwhile cannot commit until its session ends.
+        self._consumer.partitions_for_topic(self._topic)
         log.info("ready", topic=self._topic)
         while not stop.is_set():
             self._worker.check()
