@@ -21,7 +21,7 @@ JUMP_SECONDS = 30.0  # without a frame, or back in time: another stream, which b
 class MatchEvent:
     """What changed on a camera. event: found, moved or lost. time: capture time of the frame that decided, epoch s.
 
-    at_seconds: the film's moment then. id: the same when the event is told again. capture_ns: as time.
+    at_seconds: the film's moment then. id: the same when the event is told again.
     """
 
     id: str

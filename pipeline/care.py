@@ -38,7 +38,7 @@ class Fault:
 
 @dataclass
 class _Tally:
-    """Of one number's postings: how many, a sum that tells which, and the prefixes of their buckets."""
+    """Of one number's postings: how many, and a sum that tells which."""
 
     count: int = 0
     sum: int = 0

@@ -48,7 +48,6 @@ CAMERAS = "vnome:{live}:cameras"  # sorted set: camera -> time of its newest fra
 MATCHERS = "vnome:{live}:matchers"  # sorted set: matcher process -> when it was last alive, epoch seconds
 MATCHES = "vnome:{live}:matches"  # stream: field `event`, a match event as JSON
 SIGHTINGS = "vnome:{live}:sightings"  # hash: sighting -> JSON
-SIGHTINGS_BY_START = "vnome:{live}:sightings:by-start"  # sorted set: sighting -> start, epoch seconds
 SIGHTINGS_BY_END = "vnome:{live}:sightings:by-end"  # sorted set: sighting -> end, epoch seconds
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.errors import CommitFailedError, FencedInstanceIdError, KafkaError, RetriableError
+from kafka.errors import FencedInstanceIdError, KafkaError, RetriableError
 from kafka.structs import OffsetAndMetadata
 
 from pipeline.attempts import Partition
-from pipeline.broker import KafkaServiceError, kafka_errors, lag_of
+from pipeline.broker import lag_of
 from pipeline.frame_worker import FrameWorker
 from pipeline.logs import get_logger
 from pipeline.metrics import Metrics
@@ -81,7 +81,8 @@ class Processor:
     def run(self, stop: threading.Event) -> bool:
         """Works until told to stop. Returns whether all that was taken is written.
 
-        Raises KafkaServiceError when Kafka refuses; while it is only away, this waits.
+        Raises KafkaError when Kafka refuses, as when another processor has its instance; while it is only away, this
+        waits.
         """
         self._worker.warm_up()
         self._warm = True
@@ -105,8 +106,6 @@ class Processor:
         (self._consumer.resume if room else self._consumer.pause)(*assigned)
         try:
             polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._batch)
-        except FencedInstanceIdError as error:
-            raise KafkaServiceError("another processor runs with this --instance; give each its own") from error
         except RetriableError:
             polled = {}
         self._polled_at = time.monotonic()
@@ -146,7 +145,9 @@ class Processor:
             return True
         try:
             self._consumer.commit(_to_kafka(offsets), timeout_ms=5_000)
-        except (CommitFailedError, RetriableError, KafkaError) as error:
+        except FencedInstanceIdError:  # polling does not tell: this process would go on as if it had its partitions
+            raise
+        except KafkaError as error:
             log.warning("offsets are not committed yet", error=f"{type(error).__name__}: {error}")
             return False
         self._offsets.commit(offsets)
@@ -181,8 +182,7 @@ class Processor:
         done = self._worker.stop(STOP_SECONDS)
         if not self._commit_at_last():
             log.warning("the last offsets are not committed; their frames will be read again, and known")
-        with kafka_errors([]):
-            self._consumer.close(autocommit=False)
+        self._consumer.close(autocommit=False)
         return done
 
     # Partitions come and go

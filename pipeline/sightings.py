@@ -41,7 +41,6 @@ class Sightings:
     def put(self, pipe: Any, sighting: Sighting) -> None:
         """Queues the writes of a sighting, new or changed, on a pipeline of the caller's."""
         pipe.hset(keys.SIGHTINGS, sighting.id, json.dumps(sighting.document(), ensure_ascii=False))
-        pipe.zadd(keys.SIGHTINGS_BY_START, {sighting.id: sighting.start})
         pipe.zadd(keys.SIGHTINGS_BY_END, {sighting.id: sighting.end})
         pipe.zadd(keys.sightings_of(sighting.video), {sighting.id: sighting.end})
 

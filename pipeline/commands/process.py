@@ -12,6 +12,7 @@ from pipeline.broker import (
     Topics,
     bootstrap_servers,
     ensure_topics,
+    kafka_errors,
     open_consumer,
     open_producer,
 )
@@ -80,7 +81,7 @@ def process(
             metrics,
         )
         processor = Processor(consumer, topic, worker, offsets, metrics, batch, wait_ms / 1000)
-        with HealthServer(metrics, processor.not_ready, metrics_at, processor.stuck):
+        with HealthServer(metrics, processor.not_ready, metrics_at, processor.stuck), kafka_errors(servers):
             done = processor.run(stop)
         producer.close(timeout=5)
     return EXIT_DONE if done else EXIT_SERVICE

@@ -348,3 +348,15 @@ def test_a_film_may_come_through_kafka(stack: Stack) -> None:
     found = json.loads(stack.vnome("match", str(BIKES), "--json").stdout)["matches"]
     assert found[0]["video"] == "rides"
     assert found[0]["at_seconds"] == pytest.approx(0, abs=0.2)
+
+
+def test_of_two_processors_of_one_instance_the_newer_stays(stack: Stack, small: list[bytes]) -> None:
+    older = stack.processor(*PLAIN, "--instance", "one")
+    newer = stack.processor(*PLAIN, "--instance", "one")
+    send_steadily(stack, ["i"], small, 40)
+    wait_until(lambda: older.process.poll() is not None, "the older one to end")
+    assert older.process.returncode == 3
+    assert "another processor of this --instance" in older.log.read_text().splitlines()[-1]
+    wait_until(lambda: committed(stack) == 40, "the newer one's work")
+    assert seqs(stack, "i") == list(range(40))
+    assert newer.stop() == 0
