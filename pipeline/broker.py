@@ -32,6 +32,8 @@ FRAMES, MATCHES, DEAD = "vnome.frames", "vnome.matches", "vnome.dead"
 PARTITIONS = 12  # of the topics that VNOME makes: as many divisors as possible, for processors to share
 KEEP_FRAMES_MS = 30 * 60_000  # live frames lose their value; long enough for a restart of all the rest
 MOST_MESSAGE_BYTES = 9_000_000  # of the dead letters: the largest frame that is read, and its headers
+FETCHED_BYTES = 16_000_000  # at once, of all partitions of a processor
+ALL_RECORDS = 1_000_000  # more than fit in it
 BOOTSTRAP_MS = 10_000
 REQUEST_MS = 15_000
 CONNECT_SECONDS = 3.0
@@ -103,10 +105,12 @@ def require_checksums() -> None:
         raise InputError("the package crc32c is missing, without it Kafka is 400 times slower; pip install crc32c")
 
 
-def open_consumer(
-    servers: Sequence[str], group: str, instance: str | None, most_records: int, session_seconds: float
-) -> Any:
-    """A member of the consumer group that reads from the oldest frame not committed, and commits only when told."""
+def open_consumer(servers: Sequence[str], group: str, instance: str | None, session_seconds: float) -> Any:
+    """A member of the consumer group that reads from the oldest frame not committed, and commits only when told.
+
+    A poll gives all that was fetched, at most about `FETCHED_BYTES`. kafka-python (3.0.12) forgets a partition that is
+    paused while a poll has given a part only of what was fetched of it.
+    """
     require_checksums()
     require_broker(servers)
     with kafka_errors(servers):
@@ -118,7 +122,8 @@ def open_consumer(
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             partition_assignment_strategy=[CooperativeStickyAssignor()],
-            max_poll_records=most_records,
+            max_poll_records=ALL_RECORDS,
+            fetch_max_bytes=FETCHED_BYTES,
             session_timeout_ms=round(session_seconds * 1000),
             heartbeat_interval_ms=round(session_seconds * 1000 / 4),
             max_partition_fetch_bytes=MOST_MESSAGE_BYTES,

@@ -2,7 +2,7 @@
 
 Order of effects, so that no frame is lost and none is there twice:
 
-    1. take      frames from Kafka, at most a few batches ahead; when that many are in work, partitions are paused
+    1. take      frames from Kafka, a few batches ahead; while as many more are held here, partitions are paused
     2. write     codes to Redis, once each by (camera, seq); what can never be processed to the dead letters
     3. confirm   that Redis has it on its disk
     4. commit    the offsets to Kafka
@@ -100,12 +100,12 @@ class Processor:
 
     def _round(self) -> None:
         """Poll, hand over, commit."""
-        room = self._worker.waiting < AHEAD
+        room = len(self._held) < self._batch
         assigned = self._consumer.assignment()
         # A processor that is full still polls: paused partitions give nothing, and the group knows it lives.
         (self._consumer.resume if room else self._consumer.pause)(*assigned)
         try:
-            polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=self._batch)
+            polled = self._consumer.poll(timeout_ms=POLL_MS)
         except RetriableError:
             polled = {}
         self._polled_at = time.monotonic()
@@ -123,12 +123,13 @@ class Processor:
 
     def _hand_over(self) -> None:
         """Gives the worker full batches; one that is not full when it has nothing to do, or has waited enough."""
-        while len(self._held) >= self._batch:
+        while len(self._held) >= self._batch and self._worker.waiting < AHEAD:
             self._worker.take(self._held[: self._batch])
             self._held = self._held[self._batch :]
             self._held_since = time.monotonic()
         waited = time.monotonic() - self._held_since
-        if self._held and (self._worker.waiting == 0 or waited >= self._wait_seconds):
+        due = self._worker.waiting == 0 or (waited >= self._wait_seconds and self._worker.waiting < AHEAD)
+        if 0 < len(self._held) < self._batch and due:
             self._worker.take(self._held)
             self._held = []
 

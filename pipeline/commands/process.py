@@ -70,7 +70,7 @@ def process(
         Library(store).check_encoder(encoder.bundle.sha256)
         ensure_topics(servers, Topics(frames=topic, dead=dead_topic), partitions)
         producer = open_producer(servers)
-        consumer = open_consumer(servers, group, instance, batch, session_timeout)
+        consumer = open_consumer(servers, group, instance, session_timeout)
         worker = FrameWorker(
             store,
             Decode(encoder.bundle.sha256),

@@ -72,7 +72,7 @@ def running(kafka: KafkaBroker, topics: Topics, store: Store, stage: Stage) -> I
         store, Decode("e"), [Detect(None), stage], Attempts(store, topics.frames), DeadLetters(producer, topics.dead),
         offsets, metrics,
     )  # fmt: skip
-    consumer = open_consumer(servers, topics.frames, None, 16, 3)
+    consumer = open_consumer(servers, topics.frames, None, 3)
     processor = Processor(consumer, topics.frames, worker, offsets, metrics, 16, 0.02)
     stop, results = threading.Event(), []
     thread = threading.Thread(target=lambda: results.append(processor.run(stop)))
