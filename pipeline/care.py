@@ -2,7 +2,7 @@
 
 every video has its number, every number its video
 a track has as many runs as its record says
-the look-up table holds exactly the runs of every track, each once
+the look-up table holds exactly the runs of every track, each once, but for those of common codes (stop words)
 nothing is stored under a number that neither is in the catalogue nor is being worked on
 the count of postings is the sum of all runs
 """
@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import keys
+from pipeline.buckets import mix
+from pipeline.codes import CodeArray
 from pipeline.library import Library, VideoRecord
-from pipeline.lut import PREFIX_BITS, Postings, mix
+from pipeline.postings import COMMON, Postings
 from pipeline.store import Store
-from pipeline.tracks import Track
 
+COMMON_NOW = COMMON // 4  # postings of a code that may have been a stop word before others of it were removed
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads a posting over 64 bits, so that a sum tells sets of them apart
 
 
@@ -75,44 +77,49 @@ class Care:
                     yield Fault(stored[number], f"number {number} leads to a video that is not there", mend)
 
     def _postings(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
-        tallies, prefixes = self._tally()
+        tallies, common = self._tally()
+        faulty: list[Postings] = []
         for record in records:
             track, _ = self._library.whole_track(record.number)
             tally = tallies.get(record.number, _Tally())
             if self._library.find(record.id) != record:  # it was replaced or removed meanwhile
                 continue
+            postings = Postings.of_track(record.number, track)
             if len(track) != record.runs:
                 yield Fault(record.id, f"its track has {len(track)} runs instead of {record.runs}")
-            elif (tally.count, tally.sum) != _of_track(track):
-                if mend:
-                    self._library.lut.remove_from(record.number, np.unique(prefixes[record.number]))
-                    self._library.lut.add(Postings(record.number, track.codes, track.start_ms))
+            elif tally != _wanted(postings, common):
+                faulty.append(postings)
                 text = f"{tally.count} postings that are not those of its {record.runs} runs"
                 yield Fault(record.id, text, mend)
         known = {record.number for record in records} | self._in_work()
-        for number in sorted(tallies.keys() - known):
-            if self._library.resolve([number]):  # it was added meanwhile
-                continue
-            if mend:
-                self._library.lut.remove_from(number, np.unique(prefixes[number]))
+        strays = [number for number in sorted(tallies.keys() - known) if not self._library.resolve([number])]
+        for number in strays:
             yield Fault(f"number {number}", f"{tallies[number].count} postings of a video that is not there", mend)
+        if mend and (faulty or strays):
+            self._library.lut.remove_all([*strays, *(postings.video_number for postings in faulty)])
+            for postings in faulty:
+                self._library.lut.add(postings)
 
-    def _tally(self) -> tuple[dict[int, _Tally], dict[int, npt.NDArray[np.uint32]]]:
-        """One pass over the table: what each number has in it, and in which buckets."""
+    def _tally(self) -> tuple[dict[int, _Tally], CodeArray]:
+        """One pass over the table: what each number has in it, and the mixed codes that are common.
+
+        Of a common code the table holds only some postings, so that they are not counted.
+        """
         tallies: dict[int, _Tally] = defaultdict(_Tally)
-        places: dict[int, list[int]] = defaultdict(list)
-        for prefix, bucket in self._library.lut.scan():
-            mixed = np.uint32(prefix << PREFIX_BITS) | bucket["suffix"].astype(np.uint32)
-            spread = _spread(mixed, bucket["start_ms"])
-            numbers, at = np.unique(bucket["number"], return_inverse=True)
+        common: list[CodeArray] = []
+        for contents in self._library.lut.scan():
+            codes, at, times = np.unique(contents.mixed, return_inverse=True, return_counts=True)
+            common.append(codes[times >= COMMON_NOW])
+            counted = times[at] < COMMON_NOW
+            spread = _spread(contents.mixed[counted], contents.ticks[counted])
+            numbers, place = np.unique(contents.numbers[counted], return_inverse=True)
             sums = np.zeros(len(numbers), np.uint64)
-            np.add.at(sums, at, spread)
-            counts = np.bincount(at, minlength=len(numbers))
+            np.add.at(sums, place, spread)
+            counts = np.bincount(place, minlength=len(numbers))
             for number, count, total in zip(numbers.tolist(), counts.tolist(), sums.tolist(), strict=True):
                 tally = tallies[number]
                 tally.count, tally.sum = tally.count + count, (tally.sum + total) % 2**64
-                places[number].append(prefix)
-        return dict(tallies), {number: np.array(found, np.uint32) for number, found in places.items()}
+        return dict(tallies), np.concatenate(common)
 
     def _strays(self, mend: bool) -> Iterator[Fault]:
         for pattern in (keys.TRACKS, keys.MOTIONS, keys.SUBTITLES):
@@ -146,13 +153,16 @@ class Care:
             return {int(number) for number in self._client.hkeys(keys.PENDING)}
 
 
-def _of_track(track: Track) -> tuple[int, int]:
-    """What the tally of a track's postings should be."""
-    return len(track), int(_spread(mix(track.codes), track.start_ms).sum(dtype=np.uint64)) if len(track) else 0
+def _wanted(postings: Postings, common: CodeArray) -> _Tally:
+    """What the tally of a video's postings should be."""
+    mixed = mix(postings.codes)
+    counted = ~np.isin(mixed, common)
+    spread = _spread(mixed[counted], postings.ticks[counted])
+    return _Tally(len(spread), int(spread.sum(dtype=np.uint64)))
 
 
-def _spread(mixed: npt.NDArray[np.uint32], start_ms: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+def _spread(mixed: CodeArray, ticks: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
     """A posting as one number, uint64 (N,)."""
-    value = (mixed.astype(np.uint64) << np.uint64(32)) | start_ms.astype(np.uint64)
+    value = (mixed.astype(np.uint64) << np.uint64(32)) | ticks.astype(np.uint64)
     value = (value ^ (value >> np.uint64(29))) * _ODD
     return value ^ (value >> np.uint64(32))

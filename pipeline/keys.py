@@ -20,12 +20,17 @@ def lease(number: int) -> str:
     return f"{CATALOGUE}lease:{number}"
 
 
-def bucket(prefix: int) -> str:
-    """String: packed postings of the mixed codes with this 16-bit prefix."""
-    return f"vnome:lut:{prefix:04x}"
+def lut_state(tag: str) -> str:
+    """String: how many buckets a partition of the look-up table has, its postings, its generation."""
+    return f"vnome:lut:{{{tag}}}"
 
 
-BUCKETS = "vnome:lut:*"
+def bucket(tag: str, generation: int, number: int) -> str:
+    """String: packed postings of a bucket. A partition that is built anew has two generations side by side."""
+    return f"vnome:lut:{{{tag}}}{':/'[generation % 2]}{number:x}"
+
+
+LUT = "vnome:lut:*"  # pattern: states and buckets
 TRACKS, MOTIONS, SUBTITLES = "vnome:track:*", "vnome:motion:*", "vnome:subtitles:*"  # patterns, as `BUCKETS`
 
 

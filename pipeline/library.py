@@ -19,8 +19,9 @@ import redis
 from pipeline import keys
 from pipeline.errors import CatalogueError, StoreError
 from pipeline.journal import Journal, entry_text, lost
-from pipeline.lut import Postings, RedisLut
+from pipeline.lut import RedisLut
 from pipeline.motion import Motion
+from pipeline.postings import Postings
 from pipeline.store import Store
 from pipeline.tracks import Track, Tracks
 
@@ -271,10 +272,10 @@ class Library:
         """The rest of adding a video, from its postings on. recovering: a later change of the video wins."""
         number = record.number
         # Step 3. Postings.
-        for start in range(0, len(track), POSTINGS_A_WRITE):
-            part = slice(start, start + POSTINGS_A_WRITE)
+        postings = Postings.of_track(number, track)
+        for start in range(0, len(postings), POSTINGS_A_WRITE):
             self._journal.renew(number)
-            self.lut.add(Postings(number, track.codes[part], track.start_ms[part]))
+            self.lut.add(postings.part(slice(start, start + POSTINGS_A_WRITE)))
         # Step 4. All of it is on disk.
         self._journal.renew(number)
         self.store.confirm()

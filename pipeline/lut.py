@@ -1,236 +1,387 @@
-"""The look-up table: code -> (video, moment), in packed binary postings.
+"""The look-up table in Redis: code -> (video, moment), in packed binary postings.
 
-A posting is 10 bytes: the lower half of the mixed code, the video number, the moment. Postings whose mixed codes
-share the upper 16 bits lie in one string, so that a bucket holds many and its key costs little. Codes are mixed by a
-bijection first, since real codes crowd some prefixes.
+A bucket is a string of records (`pipeline.buckets`), a few dozen, so that its key costs little. It is always written
+whole, since APPEND leaves a string half empty. Each partition of the table keeps beside its buckets how many there
+are and how many postings they hold; every change of a bucket is a script that first checks this number, and every
+look-up reads it with the buckets, so that a partition may grow while others read and write it.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from redis.exceptions import NoScriptError
 
 from pipeline import keys
+from pipeline.buckets import (
+    FIRST_BUCKETS,
+    PARTITIONS,
+    RECORD,
+    RECORD_BYTES,
+    all_buckets,
+    buckets_of,
+    first_code,
+    mix,
+    mixed_of,
+    next_split,
+    pack,
+    partitions_of,
+    shared_bits,
+    tags,
+    ticks_of,
+)
 from pipeline.codes import CodeArray
 from pipeline.errors import StoreError
+from pipeline.postings import COMMON, TICK_MS, Hits, Postings
 from pipeline.store import Store
 
-POSTING = np.dtype([("suffix", "<u2"), ("number", "<u4"), ("start_ms", "<u4")])  # 10 bytes, packed
-PREFIX_BITS = np.uint32(16)  # of the mixed code, name its bucket; the rest is the suffix
-SUFFIX_MASK = np.uint32(0xFFFF)
-FETCHED_TOGETHER = 500  # buckets a command: one answer to many is read three times as fast as many answers
-PIPELINE_BUCKETS = 10_000  # in one pipeline of additions or removals: its answers are held in memory until it ends
+BUCKET_POSTINGS = 48  # on average, above which a partition gets another bucket
+CHANGED_TOGETHER = 10_000  # postings in one pipeline of changes: about 10 MB on the server's wire and in its file
+SPLITS_TOGETHER = 500  # in one pipeline
+MOST_TRIES = 1000  # of a change or look-up while others make the partition grow
 
-# Removes the records of one video from a bucket, atomically against APPEND. ARGV: number as 4 bytes, in the place
-# that `POSTING` gives it.
-_REMOVE = """
-local data = redis.call('GET', KEYS[1])
-if not data then return 0 end
-local kept, removed = {}, 0
-for i = 1, #data, 10 do
-  if string.sub(data, i + 2, i + 5) == ARGV[1] then removed = removed + 1
-  else kept[#kept + 1] = string.sub(data, i, i + 9) end
+# Every script: KEYS[1] is the partition's state, ARGV[1] the state's buckets and generation that the caller knows.
+# Returns {1, state} when done, {0, state} when the state is another.
+_STATE = """
+local state = redis.call('GET', KEYS[1]) or '4 0 0'
+local buckets, count, generation = string.match(state, '^(%d+) (%d+) (%d+)$')
+if not buckets then return redis.error_reply('ERR ' .. KEYS[1] .. ' is damaged') end
+if buckets .. ' ' .. generation ~= ARGV[1] then return {0, state} end
+local function bucket(key)
+  local data = redis.call('GET', key) or ''
+  if #data % RECORD ~= 0 then error(key .. ' is damaged') end
+  return data
 end
-if removed == 0 then return 0 end
-if #kept == 0 then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], table.concat(kept)) end
-return removed
-"""
-_REMOVE_SHA = hashlib.sha1(_REMOVE.encode()).hexdigest()  # noqa: S324  how Redis names a script
+local function put(key, data)
+  if #data == 0 then redis.call('DEL', key) else redis.call('SET', key, data) end
+end
+local function done(buckets, count)
+  if count == 0 and generation == '0' then
+    redis.call('DEL', KEYS[1])
+    return {1, '4 0 0'}
+  end
+  state = string.format('%d %d %d', buckets, count, generation)
+  redis.call('SET', KEYS[1], state)
+  return {1, state}
+end
+""".replace("RECORD", str(RECORD_BYTES))
+
+# KEYS: buckets. ARGV: the records to add to each.
+_ADD = """
+local function suffix(data, at) return string.sub(data, at, at + 1) .. string.sub(data, at + 9, at + 9) end
+local function rare(old, new)
+  local seen, kept = {}, {}
+  for at = 1, #old, RECORD do
+    local code = suffix(old, at)
+    seen[code] = (seen[code] or 0) + 1
+  end
+  for at = 1, #new, RECORD do
+    local code = suffix(new, at)
+    seen[code] = (seen[code] or 0) + 1
+    if seen[code] <= COMMON then kept[#kept + 1] = string.sub(new, at, at + RECORD - 1) end
+  end
+  return table.concat(kept)
+end
+for i = 2, #KEYS do
+  local old, new = bucket(KEYS[i]), ARGV[i]
+  if #old + #new > RECORD * COMMON then new = rare(old, new) end
+  if #new > 0 then redis.call('SET', KEYS[i], old .. new) end
+  count = count + #new / RECORD
+end
+return done(buckets, count)
+""".replace("RECORD", str(RECORD_BYTES)).replace("COMMON", str(COMMON))
+
+# KEYS: buckets. ARGV[2]: the video's number as 4 bytes, in the place that `RECORD` gives it.
+_REMOVE = """
+for i = 2, #KEYS do
+  local data, kept = bucket(KEYS[i]), {}
+  if string.find(data, ARGV[2], 1, true) then
+    for at = 1, #data, RECORD do
+      if string.sub(data, at + 2, at + 5) ~= ARGV[2] then kept[#kept + 1] = string.sub(data, at, at + RECORD - 1) end
+    end
+    if #kept * RECORD < #data then put(KEYS[i], table.concat(kept)) end
+    count = count - (#data / RECORD - #kept)
+  end
+end
+return done(buckets, count)
+""".replace("RECORD", str(RECORD_BYTES))
+
+# KEYS: bucket, its halves. ARGV: place of the byte in a record, divisor that brings the bit to its end.
+_SPLIT = """
+local data, halves = bucket(KEYS[2]), {{}, {}}
+local place, divisor = tonumber(ARGV[2]) + 1, tonumber(ARGV[3])
+for at = 0, #data - 1, RECORD do
+  local half = halves[math.floor(string.byte(data, at + place) / divisor) % 2 + 1]
+  half[#half + 1] = string.sub(data, at + 1, at + RECORD)
+end
+redis.call('DEL', KEYS[2])
+put(KEYS[3], table.concat(halves[1]))
+put(KEYS[4], table.concat(halves[2]))
+return done(buckets + 1, count)
+""".replace("RECORD", str(RECORD_BYTES))
+
+
+class _Script:
+    """A script, by its text and by the name that Redis gives it."""
+
+    def __init__(self, body: str) -> None:
+        self.text = _STATE + body
+        self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324  how Redis names a script
+
+
+ADD, REMOVE, SPLIT = _Script(_ADD), _Script(_REMOVE), _Script(_SPLIT)
 
 
 @dataclass(frozen=True)
-class Postings:
-    """Where one video has which codes. codes: uint32 (N,). start_ms: uint32 (N,).
+class State:
+    """Of a partition: how many buckets, how many postings; generation: changes when it is built anew."""
 
-    Raises ValueError when the sizes differ.
-    """
+    buckets: int = FIRST_BUCKETS
+    postings: int = 0
+    generation: int = 0
 
-    video_number: int
-    codes: CodeArray = field(repr=False)
-    start_ms: npt.NDArray[np.uint32] = field(repr=False)
+    @staticmethod
+    def of_text(text: bytes | None, address: str) -> "State":
+        """As it is stored. Raises StoreError when damaged."""
+        try:
+            if not text:
+                return State()
+            buckets, postings, generation = map(int, text.split())
+            return State(buckets, postings, generation)
+        except ValueError:
+            raise _damaged(address) from None
 
-    def __post_init__(self) -> None:
-        if self.codes.shape != self.start_ms.shape:
-            raise ValueError(f"sizes differ: {self.codes.shape = }, {self.start_ms.shape = }")
+    @property
+    def text(self) -> str:
+        """As it is stored."""
+        return f"{self.buckets} {self.postings} {self.generation}"
+
+    @property
+    def layout(self) -> str:
+        """What a script compares."""
+        return f"{self.buckets} {self.generation}"
+
+    @property
+    def splits_due(self) -> int:
+        """How many buckets more it should have."""
+        return max(0, self.postings // BUCKET_POSTINGS - self.buckets)
 
 
 @dataclass(frozen=True)
-class Hits:
-    """Postings found: probe int64 (K,), place in the array asked for; video_numbers, start_ms uint32 (K,)."""
+class Contents:
+    """Postings as they are stored: mixed codes, video numbers and ticks, uint32 (N,) each."""
 
-    probe: npt.NDArray[np.int64]
-    video_numbers: npt.NDArray[np.uint32]
-    start_ms: npt.NDArray[np.uint32]
-
-
-class Lut(Protocol):
-    """A multimap from code to (video number, moment); duplicates are kept."""
-
-    def add(self, postings: Postings) -> None:
-        """Adds postings; the same ones again are there twice."""
-
-    def lookup(self, codes: CodeArray) -> Hits:
-        """All postings with exactly these codes, uint32 (P,); a code asked twice gets its hits twice."""
-
-    def remove(self, video_number: int, codes: CodeArray) -> None:
-        """Removes the video's postings that have these codes, and its others that share a prefix with them.
-
-        To remove a video, give all its codes.
-        """
+    mixed: CodeArray
+    numbers: npt.NDArray[np.uint32]
+    ticks: npt.NDArray[np.uint32]
 
 
-class MemoryLut:
-    """The definition: a scan over all postings."""
-
-    def __init__(self) -> None:
-        self._codes = np.empty(0, np.uint32)
-        self._numbers = np.empty(0, np.uint32)
-        self._start_ms = np.empty(0, np.uint32)
-
-    def add(self, postings: Postings) -> None:
-        """See `Lut.add`."""
-        numbers = np.full(len(postings.codes), postings.video_number, np.uint32)
-        self._codes = np.concatenate([self._codes, postings.codes])
-        self._numbers = np.concatenate([self._numbers, numbers])
-        self._start_ms = np.concatenate([self._start_ms, postings.start_ms])
-
-    def lookup(self, codes: CodeArray) -> Hits:
-        """See `Lut.lookup`."""
-        probe, place = np.nonzero(codes[:, None] == self._codes[None])
-        return Hits(probe, self._numbers[place], self._start_ms[place])
-
-    def remove(self, video_number: int, codes: CodeArray) -> None:
-        """See `Lut.remove`."""
-        kept = (self._numbers != video_number) | ~np.isin(mix(self._codes) >> PREFIX_BITS, mix(codes) >> PREFIX_BITS)
-        self._codes, self._numbers = self._codes[kept], self._numbers[kept]
-        self._start_ms = self._start_ms[kept]
+Change = Callable[[int, State], tuple[list[str], list[Any]]]  # partition, its state -> keys and arguments of a script
 
 
 class RedisLut:
-    """The same in Redis: a string of packed postings for each 16-bit prefix of the mixed code.
+    """The table in a store.
 
-    Every method raises StoreError when the store fails; then `add` and `remove` may be half done.
+    Every method raises StoreError when the store fails or the table is damaged; then `add` and `remove` may be half
+    done.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._states = [State()] * PARTITIONS  # as last seen
 
     def add(self, postings: Postings) -> None:
-        """See `Lut.add`. One APPEND a bucket, in pipelines."""
-        mixed = mix(postings.codes)
-        prefixes = mixed >> PREFIX_BITS
-        order = np.argsort(prefixes, kind="stable")
-        records = np.empty(len(mixed), POSTING)
-        records["suffix"] = (mixed & SUFFIX_MASK)[order]
-        records["number"] = postings.video_number
-        records["start_ms"] = postings.start_ms[order]
-        packed = records.tobytes()
-        distinct, first = np.unique(prefixes[order], return_index=True)
-        bounds = [*(first * POSTING.itemsize).tolist(), len(packed)]
-        buckets = [keys.bucket(prefix) for prefix in distinct.tolist()]
-        for start in range(0, len(buckets), PIPELINE_BUCKETS):
-            pipe = self._store.client.pipeline(transaction=False)
-            for i in range(start, min(start + PIPELINE_BUCKETS, len(buckets))):
-                pipe.append(buckets[i], packed[bounds[i] : bounds[i + 1]])
-            with self._store.errors():
-                pipe.execute()
+        """See `Lut.add`. In pipelines; partitions that are full afterwards grow."""
+        for start in range(0, len(postings), CHANGED_TOGETHER):
+            self._add(postings.part(slice(start, start + CHANGED_TOGETHER)))
+
+    def _add(self, postings: Postings) -> None:
+        order = np.argsort(mix(postings.codes), kind="stable")
+        mixed = mix(postings.codes)[order]
+        records = pack(mixed, postings.video_number, postings.ticks[order])
+        bounds = np.searchsorted(partitions_of(mixed), np.arange(PARTITIONS + 1))
+
+        def change(partition: int, state: State) -> tuple[list[str], list[Any]]:
+            mine = slice(bounds[partition], bounds[partition + 1])
+            buckets, starts = _groups(buckets_of(mixed[mine], np.full(len(mixed[mine]), state.buckets)))
+            packed = records[mine].tobytes()
+            ends = [*(starts[1:] * RECORD_BYTES).tolist(), len(packed)]
+            parts = [packed[start:end] for start, end in zip((starts * RECORD_BYTES).tolist(), ends, strict=True)]
+            return [keys.bucket(tags()[partition], state.generation, bucket) for bucket in buckets.tolist()], parts
+
+        touched = np.flatnonzero(np.diff(bounds)).tolist()
+        self._run(ADD, change, touched)
+        self._grow(touched)
 
     def lookup(self, codes: CodeArray) -> Hits:
-        """See `Lut.lookup`. One round trip; each bucket is fetched once."""
-        distinct, asked = np.unique(mix(codes), return_inverse=True)  # sorted by prefix, then suffix
-        prefixes = np.unique(distinct >> PREFIX_BITS)
-        buckets = self._fetch(prefixes)
-        sizes = np.array([len(bucket) // POSTING.itemsize for bucket in buckets], dtype=np.int64)
-        records = np.frombuffer(b"".join(buckets), POSTING)
-        stored = np.repeat(prefixes << PREFIX_BITS, sizes) | records["suffix"]
+        """See `Lut.lookup`. One round trip, unless the table has grown; each bucket is fetched once."""
+        distinct, asked = np.unique(mix(codes), return_inverse=True)  # sorted by partition, then as in it
+        found = self._fetch(distinct)
         # keep the few records that were asked for, then put them in the order of `distinct`
-        place = np.searchsorted(distinct, stored)
-        wanted = np.flatnonzero(distinct[np.minimum(place, len(distinct) - 1)] == stored) if len(distinct) else place
+        place = np.searchsorted(distinct, found.mixed)
+        asked_for = distinct[np.minimum(place, len(distinct) - 1)] == found.mixed if len(distinct) else place > 0
+        wanted = np.flatnonzero(asked_for)
         wanted = wanted[np.argsort(place[wanted], kind="stable")]
         counts = np.bincount(place[wanted], minlength=len(distinct))
         first = np.cumsum(counts) - counts
         count = counts[asked]
         probe = np.repeat(np.arange(len(codes)), count)
         within = np.arange(len(probe)) - np.repeat(np.cumsum(count) - count, count)
-        found = records[wanted[np.repeat(first[asked], count) + within]]
-        return Hits(probe, found["number"].copy(), found["start_ms"].copy())
+        hits = wanted[np.repeat(first[asked], count) + within]
+        return Hits(probe, found.numbers[hits], found.ticks[hits] * np.uint32(TICK_MS))
 
     def remove(self, video_number: int, codes: CodeArray) -> None:
-        """See `Lut.remove`. Each bucket in one atomic step."""
-        self.remove_from(video_number, np.unique(mix(codes) >> PREFIX_BITS))
+        """See `Lut.remove`. Each partition in one atomic step."""
+        self._remove(video_number, np.unique(mix(codes)))
 
-    def remove_from(self, video_number: int, prefixes: npt.NDArray[np.uint32]) -> None:
-        """Removes all of a video's postings from the buckets of these prefixes, uint32 (P,) without repetition."""
+    def remove_all(self, video_numbers: Sequence[int]) -> None:
+        """Removes all postings of these videos, whatever their codes: a pass over the whole table."""
+        for contents in self.scan():
+            for number in np.intersect1d(contents.numbers, np.array(video_numbers, np.uint32)).tolist():
+                self._remove(number, np.unique(contents.mixed[contents.numbers == number]))
+
+    def _remove(self, video_number: int, mixed: CodeArray) -> None:
+        bounds = np.searchsorted(partitions_of(mixed), np.arange(PARTITIONS + 1))
         needle = int(video_number).to_bytes(4, "little")
-        buckets = [keys.bucket(prefix) for prefix in prefixes.tolist()]
-        for start in range(0, len(buckets), PIPELINE_BUCKETS):
-            chunk = buckets[start : start + PIPELINE_BUCKETS]
-            if self._run_remove(chunk, needle, full_text=False):
-                self._run_remove(chunk, needle, full_text=True)  # a bucket done already stays as it is
 
-    def scan(self) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
-        """All buckets: prefix, and its records as `POSTING` (suffix of the mixed code, number, start_ms).
+        def change(partition: int, state: State) -> tuple[list[str], list[Any]]:
+            mine = mixed[bounds[partition] : bounds[partition + 1]]
+            buckets, _ = _groups(buckets_of(mine, np.full(len(mine), state.buckets)))
+            return [keys.bucket(tags()[partition], state.generation, bucket) for bucket in buckets.tolist()], [needle]
 
-        What is written meanwhile may be there or not. Raises StoreError when a bucket is damaged.
+        self._run(REMOVE, change, np.flatnonzero(np.diff(bounds)).tolist())
+
+    def scan(self) -> Iterator[Contents]:
+        """All that is stored, a partition at a time, each as it was at one moment or while it grew."""
+        for partition in range(PARTITIONS):
+            yield self.contents(partition)
+
+    def contents(self, partition: int) -> Contents:
+        """All of a partition."""
+        for _ in range(MOST_TRIES):
+            state = self._states[partition]
+            buckets = all_buckets(state.buckets)
+            shared = np.array([first_code(partition, bucket) for bucket in buckets.tolist()], np.uint32)
+            found = self._read(np.full(len(buckets), partition), buckets, shared_bits(shared))
+            if found is not None:
+                return found
+        raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
+
+    def states(self) -> list[State]:
+        """Of all partitions, as they are now."""
+        with self._store.errors():
+            stored = self._store.many([("GET", keys.lut_state(tag)) for tag in tags()])
+        self._states = [State.of_text(text, self._store.address) for text in stored]
+        return list(self._states)
+
+    def _grow(self, partitions: Sequence[int]) -> None:
+        """Splits buckets of partitions until they are small enough again."""
+        waiting = [partition for partition in partitions if self._states[partition].splits_due]
+        while waiting:
+            self._split({partition: self._states[partition].splits_due for partition in waiting})
+            waiting = [partition for partition in waiting if self._states[partition].splits_due]
+
+    def _split(self, due: dict[int, int]) -> None:
+        """Up to so many splits of each partition; where another is quicker, fewer."""
+        calls: list[tuple[int, list[str], list[Any]]] = []
+        for partition, count in due.items():
+            state, tag = self._states[partition], tags()[partition]
+            for size in range(state.buckets, state.buckets + count):
+                split = next_split(size)
+                names = [keys.bucket(tag, state.generation, bucket) for bucket in (split.parent, *split.halves)]
+                layout = State(size, 0, state.generation).layout
+                calls.append((partition, names, [layout, split.byte, split.divisor]))
+        for start in range(0, len(calls), SPLITS_TOGETHER):
+            self._call(SPLIT, calls[start : start + SPLITS_TOGETHER])
+
+    def _run(self, script: _Script, change: Change, partitions: Sequence[int]) -> None:
+        """Makes a change in partitions, again where its state turns out to be another."""
+        for _ in range(MOST_TRIES):
+            calls = []
+            for partition in partitions:
+                state = self._states[partition]
+                names, arguments = change(partition, state)
+                calls.append((partition, names, [state.layout, *arguments]))
+            partitions = self._call(script, calls)
+            if not partitions:
+                return
+        raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
+
+    def _call(self, script: _Script, calls: Sequence[tuple[int, list[str], list[Any]]]) -> list[int]:
+        """Calls a script on partitions, in one round trip, and learns their states. Returns those not done."""
+        commands = [
+            ("EVALSHA", script.sha, len(names) + 1, keys.lut_state(tags()[partition]), *names, *arguments)
+            for partition, names, arguments in calls
+        ]
+        missed: list[int] = []
+        with self._store.errors():
+            answers = self._store.many(commands, raise_on_error=False)
+            unknown = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if unknown:
+                again = [("EVAL", script.text, *commands[i][2:]) for i in unknown]
+                for i, answer in zip(unknown, self._store.many(again, raise_on_error=False), strict=True):
+                    answers[i] = answer
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        for (partition, _, _), (done, text) in zip(calls, answers, strict=True):
+            self._states[partition] = State.of_text(text, self._store.address)
+            if not done:
+                missed.append(partition)
+        return missed
+
+    def _fetch(self, mixed: CodeArray) -> Contents:
+        """All that lies in the buckets of mixed codes, which are sorted."""
+        partitions = partitions_of(mixed)
+        for _ in range(MOST_TRIES):
+            sizes = np.array([state.buckets for state in self._states], np.int64)
+            buckets = buckets_of(mixed, sizes[partitions])
+            _, starts = _groups((partitions << np.int64(32)) | buckets)
+            found = self._read(partitions[starts], buckets[starts], shared_bits(mixed[starts]))
+            if found is not None:
+                return found
+        raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
+
+    def _read(
+        self, partitions: npt.NDArray[np.int64], buckets: npt.NDArray[np.int64], shared: CodeArray
+    ) -> Contents | None:
+        """The contents of buckets, in one round trip; None when a partition's state was not as last seen.
+
+        partitions, buckets: int64 (B,), sorted by partition. shared: uint32 (B,), see `shared_bits`. The states are
+        read after the buckets: one that has not changed until then has not been split in between.
         """
-        names: list[bytes] = []
-        seen: set[bytes] = set()  # Redis may name a key twice
+        tag = tags()
+        generations = [state.generation for state in self._states]
+        names = [
+            keys.bucket(tag[partition], generations[partition], bucket)
+            for partition, bucket in zip(partitions.tolist(), buckets.tolist(), strict=True)
+        ]
+        touched = np.unique(partitions).tolist()
         with self._store.errors():
-            for name in map(bytes, self._store.client.scan_iter(match=keys.BUCKETS, count=1000)):
-                if name in seen:
-                    continue
-                seen.add(name)
-                names.append(name)
-                if len(names) == FETCHED_TOGETHER:
-                    yield from self._read(names)
-                    names = []
-            yield from self._read(names)
-
-    def _read(self, names: list[bytes]) -> Iterator[tuple[int, npt.NDArray[np.void]]]:
-        contents: Any = self._store.client.mget(names) if names else []
-        for name, bucket in zip(names, contents, strict=True):
-            if bucket is None:
-                continue
-            if len(bucket) % POSTING.itemsize:
-                raise StoreError(f"{self._store.address}: bucket {name.decode()} is cut off; index the films again")
-            yield int(name.rpartition(b":")[2], 16), np.frombuffer(bucket, POSTING)
-
-    def _run_remove(self, buckets: list[str], needle: bytes, full_text: bool) -> bool:
-        """Runs the script, by its name or by its text, on buckets. Returns whether the server lacks the script."""
-        pipe = self._store.client.pipeline(transaction=False)
-        for bucket in buckets:
-            if full_text:
-                pipe.eval(_REMOVE, 1, bucket, needle)
-            else:
-                pipe.evalsha(_REMOVE_SHA, 1, bucket, needle)
-        with self._store.errors():
-            answers = pipe.execute(raise_on_error=False)
-            failures = [answer for answer in answers if isinstance(answer, Exception)]
-            for failure in failures:
-                if not isinstance(failure, NoScriptError):
-                    raise failure
-        return bool(failures)
-
-    def _fetch(self, prefixes: npt.NDArray[np.uint32]) -> list[bytes]:
-        """The contents of buckets, in one round trip."""
-        names = [keys.bucket(prefix) for prefix in prefixes.tolist()]
-        pipe = self._store.client.pipeline(transaction=False)
-        for start in range(0, len(names), FETCHED_TOGETHER):
-            pipe.mget(names[start : start + FETCHED_TOGETHER])
-        with self._store.errors():
-            buckets = [bucket or b"" for part in pipe.execute() for bucket in part]
-        if any(len(bucket) % POSTING.itemsize for bucket in buckets):
-            raise StoreError(f"{self._store.address}: the look-up table is damaged; index the films again")
-        return buckets
+            contents, texts = self._store.fetch(names, [keys.lut_state(tag[partition]) for partition in touched])
+        changed = False
+        for partition, text in zip(touched, texts, strict=True):
+            state = State.of_text(text, self._store.address)
+            changed |= state.layout != self._states[partition].layout
+            self._states[partition] = state
+        if changed:
+            return None
+        sizes = np.array([len(bucket) if bucket else 0 for bucket in contents], np.int64)
+        if np.any(sizes % RECORD_BYTES):
+            raise _damaged(self._store.address)
+        records = np.frombuffer(b"".join(bucket for bucket in contents if bucket), RECORD)
+        mixed = mixed_of(records, np.repeat(shared, sizes // RECORD_BYTES))
+        return Contents(mixed, records["number"].copy(), ticks_of(records))
 
 
-def mix(codes: CodeArray) -> CodeArray:
-    """A bijection of uint32 that spreads neighbouring codes: the finaliser of MurmurHash3 (Appleby, 2011)."""
-    h = codes.astype(np.uint32)
-    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return h ^ (h >> np.uint32(16))
+def _groups(sorted_values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Runs of equal values: the value of each run, and where it starts."""
+    starts = np.flatnonzero(np.diff(sorted_values, prepend=-1))
+    return sorted_values[starts], starts
+
+
+def _damaged(address: str) -> StoreError:
+    return StoreError(f"{address}: the look-up table is damaged; vnome rebuild makes it anew from the tracks")

@@ -16,8 +16,8 @@ from pipeline.bundles import Bundle
 from pipeline.codes import CodeArray, FrameCodes
 from pipeline.errors import BundleError
 from pipeline.evidence import EvidenceModel, frame_weights
-from pipeline.lut import Hits
 from pipeline.motion import Motion
+from pipeline.postings import Hits
 from pipeline.soft import soft_of_margins
 from pipeline.tracks import Track
 from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_place

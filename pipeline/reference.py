@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pipeline.codes import CodeArray
 from pipeline.library import Library
-from pipeline.lut import Hits
 from pipeline.motion import Motion
+from pipeline.postings import Hits
 from pipeline.tracks import Track
 
 

@@ -1,6 +1,6 @@
 """The connection to Redis, and its failures in words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -31,12 +31,14 @@ from pipeline.errors import InputError, StoreError
 from pipeline.settings import EMBEDDED, settings
 
 T = TypeVar("T")
+Command = tuple[Any, ...]  # name, keys and arguments
 
 SCHEMES = ("redis", "rediss", "unix")
 ACCEPTED = "embedded, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH?db=DB"
 LEAST_VERSION = (6, 2)
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
+FETCHED_TOGETHER = 500  # values a command: one answer to many is read three times as fast as many answers
 CONFIRM_SECONDS = 10  # for a write to reach the disk; less than the lease of a writer
 EMBEDDED_NAME = "the private server"
 NO_ROOM = "no room on the disk; free some space and try again"
@@ -72,6 +74,20 @@ class Store:
         self.client.close()
         if self._server is not None:
             self._server.close()
+
+    def many(self, commands: Sequence[Command], raise_on_error: bool = True) -> list[Any]:
+        """Sends commands in one round trip and returns their answers; each may name keys of one slot."""
+        pipe = self.client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+        return list(pipe.execute(raise_on_error))
+
+    def fetch(self, names: Sequence[str], last: Sequence[str]) -> tuple[list[bytes | None], list[bytes | None]]:
+        """Values of strings, in one round trip. last: names that are read after the others."""
+        wanted = [*names, *last]
+        chunks = [wanted[start : start + FETCHED_TOGETHER] for start in range(0, len(wanted), FETCHED_TOGETHER)]
+        values = [value for part in self.many([("MGET", *chunk) for chunk in chunks]) for value in part]
+        return values[: len(names)], values[len(names) :]
 
     @contextmanager
     def errors(self) -> Iterator[None]:

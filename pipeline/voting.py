@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.codes import CodeArray, FrameCodes
-from pipeline.lut import Hits
+from pipeline.postings import Hits
 from pipeline.probing import probe_codes
 
 BIN_SECONDS = 0.5  # offsets are counted in bins this wide, each vote also in the next two: see `count_votes`

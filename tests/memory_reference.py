@@ -6,8 +6,8 @@ import numpy as np
 
 from pipeline.codes import CodeArray, FrameCodes
 from pipeline.evidence import EvidenceModel
-from pipeline.lut import Hits, MemoryLut, Postings
 from pipeline.motion import Motion
+from pipeline.postings import Hits, MemoryLut, Postings
 from pipeline.soft import MIDDLING, soft_of_levels
 from pipeline.tracks import Track
 
@@ -23,7 +23,7 @@ class MemoryReference:
 
     def add(self, number: int, track: Track) -> None:
         self._tracks[number] = track
-        self.lut.add(Postings(number, track.codes, track.start_ms))
+        self.lut.add(Postings.of_track(number, track))
         self._postings += len(track.codes)
 
     def lookup(self, codes: CodeArray) -> Hits:

@@ -8,7 +8,8 @@ import pytest
 from pipeline import keys
 from pipeline.care import Care
 from pipeline.library import Library, VideoFields
-from pipeline.lut import Postings, RedisLut
+from pipeline.lut import RedisLut
+from pipeline.postings import TICK_MS, Postings
 from pipeline.store import Store
 from tests.commands import Vnome
 from tests.memory_reference import film_codes
@@ -31,7 +32,7 @@ def number(library: Library, video: str) -> int:
 
 
 def drop_posting(library: Library) -> None:
-    key = next(iter(library.store.client.scan_iter(match=keys.BUCKETS)))
+    key = next(name for name in library.store.client.scan_iter(match=keys.LUT) if not name.endswith(b"}"))
     content = library.store.client.get(key)
     assert isinstance(content, bytes)
     library.store.client.set(key, content[10:])
@@ -39,7 +40,7 @@ def drop_posting(library: Library) -> None:
 
 def double_posting(library: Library) -> None:
     track = FILMS["one"]
-    library.lut.add(Postings(number(library, "one"), track.codes[:1], track.start_ms[:1]))
+    library.lut.add(Postings(number(library, "one"), track.codes[:1], track.start_ms[:1] // TICK_MS))
 
 
 def move_posting(library: Library) -> None:
@@ -47,8 +48,8 @@ def move_posting(library: Library) -> None:
     track, owner = FILMS["one"], number(library, "one")
     library.lut.remove(owner, track.codes)
     start = track.start_ms.copy()
-    start[3] += 1
-    library.lut.add(Postings(owner, track.codes, start))
+    start[3] += TICK_MS
+    library.lut.add(Postings(owner, track.codes, start // TICK_MS))
 
 
 def foreign_postings(library: Library) -> None:

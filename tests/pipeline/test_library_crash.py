@@ -14,7 +14,7 @@ import pytest
 
 from pipeline import keys
 from pipeline.library import Library
-from pipeline.lut import Postings
+from pipeline.postings import Postings
 from pipeline.store import Store, open_store
 from tests.crash_child import ACTIONS, motion
 from tests.pipeline.test_library import fields, found, holds, left_behind, track
@@ -103,10 +103,10 @@ def check_nothing_left(library: Library) -> None:
         wanted.add(keys.track(record.number))
         if record.id == "film":
             wanted |= {keys.motion(record.number), keys.subtitles(record.number)}
-    buckets = set(store.client.keys("vnome:lut:*"))
+    buckets = set(store.client.keys(keys.LUT))
     leases = set(store.client.keys(f"{keys.CATALOGUE}lease:*"))
     assert left_behind(store) - buckets - leases == {key.encode() for key in wanted}
-    assert sum(store.client.strlen(key) for key in buckets) == 10 * library.posting_count()
+    assert sum(len(contents.mixed) for contents in library.lut.scan()) == library.posting_count()
     assert all(store.client.pttl(key) > 0 for key in leases)  # taken, and nothing written yet: it runs out by itself
 
 
@@ -142,7 +142,7 @@ def moment_when(server: Store, act: Act, action: str, condition: Callable[[Libra
 
 def has_some_postings(library: Library) -> bool:
     """Whether a kill left the film's postings stored in part."""
-    count = sum(library.store.client.strlen(key) for key in library.store.client.keys("vnome:lut:*")) // 10
+    count = sum(len(contents.mixed) for contents in library.lut.scan())
     return library.posting_count() < count < library.posting_count() + RUNS
 
 

@@ -1,15 +1,19 @@
 """The look-up table in Redis against its definition, a scan over all postings."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import keys
+from pipeline.buckets import FIRST_BUCKETS, buckets_of, mix, partitions_of, tags
 from pipeline.codes import CodeArray
 from pipeline.errors import StoreError
-from pipeline.lut import Hits, Lut, MemoryLut, Postings, RedisLut, mix
-from pipeline.store import Store
+from pipeline.lut import BUCKET_POSTINGS, RedisLut
+from pipeline.postings import COMMON, Hits, Lut, MemoryLut, Postings
+from pipeline.store import Store, open_store
 
 pytestmark = pytest.mark.redis
 
@@ -24,8 +28,8 @@ def array(*values: int) -> CodeArray:
     return np.array(values, np.uint32)
 
 
-def posted(number: int, codes: CodeArray, start_ms: CodeArray | None = None) -> Postings:
-    return Postings(number, codes, np.arange(len(codes), dtype=np.uint32) * 80 if start_ms is None else start_ms)
+def posted(number: int, codes: CodeArray, ticks: CodeArray | None = None) -> Postings:
+    return Postings(number, codes, np.arange(len(codes), dtype=np.uint32) if ticks is None else ticks)
 
 
 def triples(hits: Hits) -> list[tuple[int, int, int]]:
@@ -35,9 +39,9 @@ def triples(hits: Hits) -> list[tuple[int, int, int]]:
 
 
 def test_hit_names_probe_video_and_moment(lut: Lut) -> None:
-    lut.add(posted(7, array(0xDEADBEEF, 5), array(1200, 2**32 - 1)))
+    lut.add(posted(7, array(0xDEADBEEF, 5), array(12, 2**24 - 1)))
     hits = lut.lookup(array(5, 6, 0xDEADBEEF))
-    assert triples(hits) == [(0, 7, 2**32 - 1), (2, 7, 1200)]
+    assert triples(hits) == [(0, 7, (2**24 - 1) * 125), (2, 7, 1500)]
     assert [str(part.dtype) for part in (hits.probe, hits.video_numbers, hits.start_ms)] == [
         "int64",
         "uint32",
@@ -63,7 +67,7 @@ def test_removing_a_video_leaves_the_others(lut: Lut) -> None:
     lut.add(posted(1, array(3, 4)))
     lut.add(posted(2, array(3, 4)))
     lut.remove(1, array(3, 4, 5))
-    assert triples(lut.lookup(array(3, 4))) == [(0, 2, 0), (1, 2, 80)]
+    assert triples(lut.lookup(array(3, 4))) == [(0, 2, 0), (1, 2, 125)]
     lut.remove(2, array())
     assert len(lut.lookup(array(3, 4)).probe) == 2
 
@@ -81,7 +85,7 @@ def test_lookup_is_exact_at_each_distance(lut: Lut, rng: np.random.Generator) ->
     lut.add(posted(1, codes))
     for distance in range(4):
         flips = np.array([sum(1 << int(b) for b in rng.choice(32, distance, replace=False)) for _ in codes], np.uint32)
-        wanted = [(p, 1, int(i) * 80) for p in range(len(codes)) for i in np.flatnonzero(codes == codes[p] ^ flips[p])]
+        wanted = [(p, 1, int(i) * 125) for p in range(len(codes)) for i in np.flatnonzero(codes == codes[p] ^ flips[p])]
         assert triples(lut.lookup(codes ^ flips)) == sorted(wanted)
         assert len(wanted) == (len(codes) if distance == 0 else 0)
 
@@ -90,9 +94,9 @@ def test_removing_a_number_does_not_match_across_records(lut: Lut) -> None:
     # 0x00010001 in every field: the bytes of the number also lie across the neighbouring fields
     spread = 0x00010001
     lut.add(posted(spread, array(8), array(spread)))
-    lut.add(posted(0x01000100, array(8, 8), array(spread, 0x01000100)))
+    lut.add(posted(0x01000100, array(8, 8), array(spread, 0x00000100)))
     lut.remove(spread, array(8))
-    assert triples(lut.lookup(array(8))) == [(0, 0x01000100, spread), (0, 0x01000100, 0x01000100)]
+    assert triples(lut.lookup(array(8))) == [(0, 0x01000100, 0x100 * 125), (0, 0x01000100, spread * 125)]
 
 
 films = st.lists(
@@ -113,10 +117,10 @@ def test_redis_equals_the_scan(
     for number, centre, distance, count in films:
         flips = np.uint32(sum(1 << int(bit) for bit in rng.choice(32, distance, replace=False)))
         codes = np.where(rng.random(count) < 0.5, np.uint32(centre), np.uint32(centre) ^ flips).astype(np.uint32)
-        start_ms = rng.integers(0, 2**32, count, dtype=np.uint32)
+        ticks = rng.integers(0, 2**24, count, dtype=np.uint32)
         everything.append(codes)
         for each in (scan, fast):
-            each.add(Postings(number, codes, start_ms))
+            each.add(Postings(number, codes, ticks))
     near = np.concatenate([*everything, array(0)])
     probes = np.concatenate([near, near ^ np.uint32(1 << 5), near ^ np.uint32(0x80000001), near[:3]])
     assert triples(fast.lookup(probes)) == triples(scan.lookup(probes))
@@ -126,27 +130,95 @@ def test_redis_equals_the_scan(
     assert triples(fast.lookup(probes)) == triples(scan.lookup(probes))
 
 
-def test_buckets_are_shared_and_empty_ones_vanish(store: Store, rng: np.random.Generator) -> None:
-    lut = RedisLut(store)
-    codes = rng.integers(0, 2**32, 100_000, dtype=np.uint32)
-    lut.add(posted(1, codes))
-    expected = 2**16 * (1 - (1 - 2**-16) ** len(codes))  # buckets hit by that many random draws
-    assert store.client.dbsize() == pytest.approx(expected, rel=0.02)
-    pipe = store.client.pipeline(transaction=False)
-    for key in store.client.keys("*"):
-        pipe.strlen(key)
-    assert sum(pipe.execute()) == 10 * len(codes)
-    lut.remove(1, codes)
+def test_the_table_grows_with_its_postings_and_keeps_them(store: Store, rng: np.random.Generator) -> None:
+    lut, other = RedisLut(store), RedisLut(store)
+    codes = rng.integers(0, 2**32, 60_000, dtype=np.uint32)
+    for number in range(6):
+        part = codes[number * 10_000 : (number + 1) * 10_000]
+        (lut, other)[number % 2].add(posted(number, part))  # each has old states when its turn comes
+        at = rng.integers(0, (number + 1) * 10_000, 300)
+        assert len(RedisLut(store).lookup(codes[at]).probe) >= 300
+    states = lut.states()
+    assert sum(state.postings for state in states) == len(codes)
+    assert all(BUCKET_POSTINGS / 2 < state.postings / state.buckets < BUCKET_POSTINGS * 1.1 for state in states)
+    hits = lut.lookup(codes)
+    assert np.array_equal(np.unique(hits.probe), np.arange(len(codes)))
+    kept = store.client.dbsize()
+    assert kept <= sum(state.buckets for state in states) + len(states)
+    for number in range(6):
+        lut.remove(number, codes[number * 10_000 : (number + 1) * 10_000])
     assert store.client.dbsize() == 0
 
 
-def test_removal_needs_no_script_cache(store: Store) -> None:
+def test_writers_and_readers_while_it_grows(store: Store, redis_url: str, rng: np.random.Generator) -> None:
+    """Four writers at once, from nothing to a hundred splits a partition, and a reader that misses nothing."""
+    codes = rng.integers(0, 2**32, (4, 50_000), dtype=np.uint32)
+    known = rng.integers(0, 2**32, 500, dtype=np.uint32)
+    RedisLut(store).add(posted(9, known))
+    missed = []
+
+    def write(number: int) -> None:
+        with open_store(redis_url) as own:
+            lut = RedisLut(own)
+            for start in range(0, 50_000, 2_000):
+                lut.add(posted(number, codes[number, start : start + 2_000]))
+
+    with ThreadPoolExecutor(4) as pool, open_store(redis_url) as own:
+        writing = [pool.submit(write, number) for number in range(4)]
+        reader, looks = RedisLut(own), 0
+        while not all(one.done() for one in writing) or not looks:
+            hits = reader.lookup(known)
+            missed.append(500 - int((hits.video_numbers == 9).sum()))
+            looks += 1
+        for one in writing:
+            one.result()
+    assert missed == [0] * looks
     lut = RedisLut(store)
-    lut.add(posted(1, array(1, 2, 3)))
-    store.client.execute_command("SCRIPT", "FLUSH")  # type: ignore[no-untyped-call]
-    lut.remove(1, array(1, 2))
-    lut.remove(1, array(3))
+    assert sum(state.postings for state in lut.states()) == 200_500
+    for number in range(4):
+        hits = lut.lookup(codes[number])
+        assert len(np.unique(hits.probe[hits.video_numbers == number])) == 50_000
+
+
+def test_of_a_common_code_only_the_first_postings_are_kept(lut: Lut) -> None:
+    lut.add(posted(1, np.full(COMMON - 10, 7, np.uint32)))
+    lut.add(posted(2, np.concatenate([np.full(100, 7, np.uint32), array(8)])))
+    hits = lut.lookup(array(7, 8))
+    assert np.bincount(hits.probe).tolist() == [COMMON, 1]
+    assert int((hits.video_numbers == 2).sum()) == 11
+    lut.remove(1, array(7))
+    assert np.bincount(lut.lookup(array(7, 8)).probe).tolist() == [10, 1]
+
+
+def test_rare_codes_beside_a_common_one_are_kept(lut: Lut) -> None:
+    """Those that share its bucket: the definition has none, so that the mixed code tells."""
+    near = np.array([unmix(np.array([int(mix(array(7))[0]) ^ bit], np.uint32))[0] for bit in range(1, 9)], np.uint32)
+    lut.add(posted(1, np.full(COMMON + 50, 7, np.uint32)))
+    lut.add(posted(2, near))
+    assert len(lut.lookup(near).probe) == len(near)
+
+
+def test_a_video_is_removed_whatever_its_codes(store: Store, rng: np.random.Generator) -> None:
+    lut = RedisLut(store)
+    codes = rng.integers(0, 2**32, 3000, dtype=np.uint32)
+    for number in (1, 2, 3):
+        lut.add(posted(number, codes))
+    lut.remove_all([1, 3, 99])
+    assert set(lut.lookup(codes).video_numbers.tolist()) == {2}
+    assert sum(len(contents.mixed) for contents in lut.scan()) == 3000
+
+
+def test_no_script_cache_is_needed(store: Store) -> None:
+    lut = RedisLut(store)
+    for step in (lambda: lut.add(posted(1, array(1, 2, 3))), lambda: lut.remove(1, array(1, 2, 3))):
+        store.client.execute_command("SCRIPT", "FLUSH")  # type: ignore[no-untyped-call]
+        step()
     assert store.client.dbsize() == 0
+
+
+def test_a_moment_beyond_the_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="later than the table can tell"):
+        posted(1, array(1), array(2**24))
 
 
 def unmix(mixed: CodeArray) -> CodeArray:
@@ -165,19 +237,37 @@ def test_mixing_is_a_bijection_that_spreads_sparse_codes(rng: np.random.Generato
     assert len(np.unique(mix(block[: 2**20]))) == 2**20
     # 20,000 codes with few ones: plain prefixes would put them into some hundred buckets
     sparse = np.unique((rng.random((20_000, 32)) < 0.1) @ (1 << np.arange(32, dtype=np.uint64))).astype(np.uint32)
-    used = len(np.unique(mix(sparse) >> np.uint32(16)))
+    used = len(np.unique(mix(sparse) >> np.uint32(16)))  # whatever the upper bits name
     expected = 2**16 * (1 - (1 - 2**-16) ** len(sparse))  # buckets hit by that many random draws
     assert used == pytest.approx(expected, rel=0.02)
 
 
+def bucket_key(code: int) -> str:
+    """Of a partition that never grew."""
+    mixed = mix(array(code))
+    partition = int(partitions_of(mixed)[0])
+    return keys.bucket(tags()[partition], 0, int(buckets_of(mixed, np.array([FIRST_BUCKETS]))[0]))
+
+
 def test_damaged_bucket_is_one_line(store: Store) -> None:
-    store.client.append(keys.bucket(int(mix(array(1))[0]) >> 16), b"123")
-    with pytest.raises(StoreError, match="damaged"):
-        RedisLut(store).lookup(array(1))
+    store.client.append(bucket_key(1), b"123")
+    lut = RedisLut(store)
+    for step in (lambda: lut.lookup(array(1)), lambda: lut.add(posted(1, array(1))), lambda: lut.remove(1, array(1))):
+        with pytest.raises(StoreError, match="damaged"):
+            step()
+
+
+@pytest.mark.parametrize("text", ["x", "4 5", "4 five 0"])
+def test_damaged_state_is_one_line(store: Store, text: str) -> None:
+    store.client.set(keys.lut_state(tags()[int(partitions_of(mix(array(1)))[0])]), text)
+    lut = RedisLut(store)
+    for step in (lambda: lut.lookup(array(1)), lambda: lut.add(posted(1, array(1))), lut.states):
+        with pytest.raises(StoreError, match="damaged"):
+            step()
 
 
 def test_wrong_type_under_a_bucket_is_a_store_error(store: Store) -> None:
-    store.client.hset(keys.bucket(int(mix(array(1))[0]) >> 16), "a", "b")
+    store.client.hset(bucket_key(1), "a", "b")
     with pytest.raises(StoreError, match="WRONGTYPE"):
         RedisLut(store).add(posted(1, array(1)))
     with pytest.raises(StoreError, match="WRONGTYPE"):

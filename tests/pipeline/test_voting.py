@@ -1,7 +1,7 @@
 import numpy as np
 
 from pipeline.codes import FrameCodes
-from pipeline.lut import Hits
+from pipeline.postings import Hits
 from pipeline.voting import CODE_CAP, Probes, count_votes, probes_of
 
 
