@@ -19,12 +19,13 @@ from pipeline.errors import EXIT_DONE, EXIT_UNKNOWN, InputError, MediaError
 from pipeline.folders import make_folder
 from pipeline.frames import Frame
 from pipeline.indexing import code_film, fingerprint
-from pipeline.library import Library, VideoFields
+from pipeline.library import Library
 from pipeline.matching import Match, Matcher, matcher_of
 from pipeline.media import probe, read_frames
 from pipeline.query import QUERY_FPS, Query
 from pipeline.reference import CatalogueReference
 from pipeline.store import open_store
+from pipeline.videos import VideoFields
 from pipeline.views import SCREEN
 
 FILM_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}

@@ -17,13 +17,14 @@ from pipeline.evidence import EvidenceModel
 from pipeline.frames import Frame, RgbImage
 from pipeline.indexing import code_film, fingerprint, open_film
 from pipeline.letterbox import ActiveArea
-from pipeline.library import Library, VideoFields
+from pipeline.library import Library
 from pipeline.matching import DecisionRule, Match, Matcher, Odds
 from pipeline.media import read_frames
 from pipeline.query import QUERY_FPS, Query
 from pipeline.reference import CatalogueReference
 from pipeline.screen import ScreenTracker
 from pipeline.session import CLIP_WINDOW_SECONDS, Decision, decisions
+from pipeline.videos import VideoFields
 
 NO_ODDS = Odds(-20.0, 0.0)  # of a clip for which nothing got a vote
 SLACK_SECONDS = 0.15  # a decision so much later than a length is still that length's

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import CatalogueError, InputError
-from pipeline.library import Library, Outcome, VideoFields, VideoRecord
+from pipeline.library import Library, Outcome
 from pipeline.motion import Motion
 from pipeline.tracks import Track
+from pipeline.videos import VideoFields, VideoRecord
 
 FORMAT = 1
 MANIFEST = "manifest.json"

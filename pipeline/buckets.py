@@ -105,7 +105,8 @@ def first_code(partition: int, bucket: int) -> int:
 def mixed_of(records: npt.NDArray[np.void], shared: CodeArray) -> CodeArray:
     """Mixed codes of records, uint32 (N,). shared: uint32 (N,), from `shared_bits`."""
     high: CodeArray = (records["tick"] >> np.uint32(_TICK_BITS)) << np.uint32(16)
-    return shared | high | records["low"]
+    mixed: CodeArray = shared | high | records["low"]
+    return mixed
 
 
 def ticks_of(records: npt.NDArray[np.void]) -> npt.NDArray[np.uint32]:

@@ -2,9 +2,9 @@
 
 every video has its number, every number its video
 a track has as many runs as its record says
-the look-up table holds exactly the runs of every track, each once, but for those of common codes (stop words)
+the look-up table holds exactly the postings that follow from every track, but for those of common codes (stop words)
 nothing is stored under a number that neither is in the catalogue nor is being worked on
-the count of postings is the sum of all runs
+the count of postings is the sum over all videos
 """
 
 from collections import defaultdict
@@ -18,9 +18,10 @@ import numpy.typing as npt
 from pipeline import keys
 from pipeline.buckets import mix
 from pipeline.codes import CodeArray
-from pipeline.library import Library, VideoRecord
+from pipeline.library import Library
 from pipeline.postings import COMMON, Postings
 from pipeline.store import Store
+from pipeline.videos import VideoRecord
 
 COMMON_NOW = COMMON // 4  # postings of a code that may have been a stop word before others of it were removed
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads a posting over 64 bits, so that a sum tells sets of them apart
@@ -89,7 +90,7 @@ class Care:
                 yield Fault(record.id, f"its track has {len(track)} runs instead of {record.runs}")
             elif tally != _wanted(postings, common):
                 faulty.append(postings)
-                text = f"{tally.count} postings that are not those of its {record.runs} runs"
+                text = f"{tally.count} postings that are not the {record.postings} of its track"
                 yield Fault(record.id, text, mend)
         known = {record.number for record in records} | self._in_work()
         strays = [number for number in sorted(tallies.keys() - known) if not self._library.resolve([number])]
@@ -126,7 +127,7 @@ class Care:
             with self._store.errors():
                 names = [bytes(name) for name in self._client.scan_iter(match=pattern, count=1000)]
             for name in sorted(names):
-                number = int(name.rpartition(b":")[2])
+                number = keys.number_in(name)
                 if number in self._in_work() or self._library.resolve([number]):
                     continue
                 if mend:
@@ -137,7 +138,7 @@ class Care:
     def _count(self, mend: bool) -> Iterator[Fault]:
         def read(pipe: Any) -> tuple[int, int]:
             stored = int(pipe.get(keys.POSTINGS) or 0)
-            wanted = sum(record.runs for record in self._library.videos())
+            wanted = sum(record.postings for record in self._library.videos())
             pipe.multi()
             if mend and stored != wanted:
                 pipe.set(keys.POSTINGS, wanted)

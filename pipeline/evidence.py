@@ -23,6 +23,7 @@ FloatArray = npt.NDArray[np.float64]
 
 OUTLIER_SHARE = 0.2  # of the frames of a true match whose code says nothing (a hand, a cut, a flash)
 NOVELTY_BITS = 6  # a frame that differs by this many bits from the last scene's first frame begins a new scene
+DISTANCE_STEP, FARTHEST = 0.01, 400.0  # of the table of the match's density, in deviations of the camera's error
 REPEAT_SHARE = 0.3  # what e frames of one scene say beyond one: their errors are mostly the same error
 
 
@@ -73,7 +74,8 @@ class EvidenceModel:
         seen = query.astype(np.float64) @ self.whitening
         shown = (reference * self.gain) @ self.whitening
         squared = (seen**2).sum(axis=1)[:, None] + (shown**2).sum(axis=1) - 2 * seen @ shown.T
-        return np.asarray(np.interp(np.sqrt(np.maximum(squared, 0)), *self._log_density))
+        place = np.sqrt(np.maximum(squared, 0)) * (1 / DISTANCE_STEP)
+        return self._log_density.take(place.astype(np.intp), mode="clip")
 
     def log_chance(self, query: SoftArray) -> FloatArray:
         """log p(frame | it shows an unrelated film), float64 (N,). query: (N, 32).
@@ -81,7 +83,9 @@ class EvidenceModel:
         Half kernel estimate over the background, so that common looks (black, titles) say little, half a normal
         distribution, so that a frame unlike all of the background is not held to be impossible.
         """
-        kernel = np.logaddexp.reduce(self.log_match(query, self.background), axis=1) - np.log(len(self.background))
+        matches = self.log_match(query, self.background)
+        best = matches.max(axis=1)
+        kernel = best + np.log(np.exp(matches - best[:, None]).mean(axis=1))
         mean, whitening, log_norm = self._normal
         smooth = log_norm - 0.5 * (((query - mean) @ whitening) ** 2).sum(axis=1)
         chance: FloatArray = np.logaddexp(kernel, smooth) - np.log(2)
@@ -98,16 +102,16 @@ class EvidenceModel:
         return said
 
     @cached_property
-    def _log_density(self) -> tuple[FloatArray, FloatArray]:
-        """Whitened distances, and the log density of a match at each: the mixture, tabled once."""
-        distance = np.concatenate([np.arange(0, 40, 0.05), np.arange(40, 400, 2.0)])
+    def _log_density(self) -> FloatArray:
+        """The log density of a match at each whitened distance, in steps of `DISTANCE_STEP`: the mixture, tabled once."""
+        distance = np.arange(0, FARTHEST, DISTANCE_STEP) + DISTANCE_STEP / 2
         of_scale = (
             np.log(self.shares + 1e-300)
             - 0.5 * CODE_BITS * np.log(self.scales)
             - distance[:, None] ** 2 / 2 / self.scales
         )
         log_norm = -0.5 * CODE_BITS * np.log(2 * np.pi) + float(np.linalg.slogdet(self.whitening)[1])
-        return distance, log_norm + np.logaddexp.reduce(of_scale, axis=1)
+        return np.asarray(log_norm + np.logaddexp.reduce(of_scale, axis=1))
 
     @cached_property
     def _normal(self) -> tuple[FloatArray, FloatArray, float]:

@@ -31,22 +31,27 @@ def bucket(tag: str, generation: int, number: int) -> str:
 
 
 LUT = "vnome:lut:*"  # pattern: states and buckets
-TRACKS, MOTIONS, SUBTITLES = "vnome:track:*", "vnome:motion:*", "vnome:subtitles:*"  # patterns, as `BUCKETS`
+TRACKS, MOTIONS, SUBTITLES = "vnome:track:*", "vnome:motion:*", "vnome:subtitles:*"  # patterns
 
 
-def track(number: int) -> str:
-    """Hash: block of the track -> packed runs."""
-    return f"vnome:track:{number}"
+def track(number: int, block: int) -> str:
+    """String: packed runs of one minute of the video with this number."""
+    return f"vnome:track:{{{number}}}:{block}"
 
 
 def motion(number: int) -> str:
     """String: packed motion of the still stretches; absent when there are none."""
-    return f"vnome:motion:{number}"
+    return f"vnome:motion:{{{number}}}"
 
 
 def subtitles(number: int) -> str:
     """Hash: language -> subtitle file text, of the video with this number."""
-    return f"vnome:subtitles:{number}"
+    return f"vnome:subtitles:{{{number}}}"
+
+
+def number_in(name: bytes) -> int:
+    """The video number in the name of a track's block, a motion or subtitles."""
+    return int(name[name.index(b"{") + 1 : name.index(b"}")])
 
 
 CAMERAS = "vnome:{live}:cameras"  # sorted set: camera -> time of its newest frame, epoch seconds

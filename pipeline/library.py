@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -24,8 +24,9 @@ from pipeline.motion import Motion
 from pipeline.postings import Postings
 from pipeline.store import Store
 from pipeline.tracks import Track, Tracks
+from pipeline.videos import VideoFields, VideoRecord
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 POSTINGS_A_WRITE = 100_000  # 1 MB; the lease is renewed between writes
 
 Outcome = Literal["added", "unchanged", "replaced"]
@@ -36,42 +37,6 @@ Verdict = Literal[
     "lost",  # another process has taken over the number
     "done",  # it is in the catalogue already
 ]
-
-
-@dataclass(frozen=True)
-class VideoFields:
-    """What the caller knows of a video. fingerprint: SHA-256 of its file. encoder: SHA-256 of the coding model."""
-
-    id: str
-    title: str
-    source_name: str
-    fingerprint: str
-    encoder: str
-
-    def same_film(self, other: "VideoFields") -> bool:
-        """Whether indexing one after the other changes nothing, subtitles apart."""
-        mine, its = ((video.id, video.title, video.fingerprint, video.encoder) for video in (self, other))
-        return mine == its
-
-
-@dataclass(frozen=True)
-class VideoRecord(VideoFields):
-    """A video of the catalogue. number: its own in postings and tracks. frames: coded; runs: stored.
-
-    subtitles: languages. subtitles_digest: to see a change. added_at: UTC, ISO 8601.
-    """
-
-    number: int
-    duration_seconds: float
-    frames: int
-    runs: int
-    subtitles: tuple[str, ...]
-    subtitles_digest: str
-    added_at: str
-
-    def same_as(self, other: "VideoRecord") -> bool:
-        """Whether indexing one after the other changes nothing."""
-        return self.same_film(other) and self.subtitles_digest == other.subtitles_digest
 
 
 class Library:
@@ -96,8 +61,8 @@ class Library:
     def videos(self) -> list[VideoRecord]:
         """All videos, by id."""
         with self.store.errors():
-            stored = self._client.hvals(keys.VIDEOS)
-        return sorted((_record(text) for text in stored), key=lambda record: record.id)
+            schema, stored = self.store.many([("GET", keys.SCHEMA), ("HGETALL", keys.VIDEOS)])
+        return [_record(video.decode(), text, schema) for video, text in sorted(stored.items())]
 
     def get(self, video: str) -> VideoRecord:
         """One video. Raises CatalogueError, with near ids, when there is none."""
@@ -114,8 +79,8 @@ class Library:
     def find(self, video: str) -> VideoRecord | None:
         """One video, or None."""
         with self.store.errors():
-            text = self._client.hget(keys.VIDEOS, video)
-        return _record(text) if text else None
+            schema, text = self.store.many([("GET", keys.SCHEMA), ("HGET", keys.VIDEOS, video)])
+        return _record(video, text, schema) if text else None
 
     def resolve(self, numbers: Sequence[int]) -> dict[int, VideoRecord]:
         """The records of those numbers that are in the catalogue, in two round trips."""
@@ -125,8 +90,12 @@ class Library:
         with self.store.errors():
             ids = self._client.hmget(keys.NUMBERS, [str(number) for number in distinct])
             known = [(number, video) for number, video in zip(distinct, ids, strict=True) if video]
-            texts = self._client.hmget(keys.VIDEOS, [video for _, video in known]) if known else []
-        records = {number: _record(text) for (number, _), text in zip(known, texts, strict=True) if text}
+            if not known:
+                return {}
+            names = [video for _, video in known]
+            schema, texts = self.store.many([("GET", keys.SCHEMA), ("HMGET", keys.VIDEOS, *names)])
+        found = zip(known, texts, strict=True)
+        records = {number: _record(bytes(video).decode(), text, schema) for (number, video), text in found if text}  # type: ignore[arg-type]
         return {number: record for number, record in records.items() if record.number == number}
 
     def posting_count(self) -> int:
@@ -197,6 +166,7 @@ class Library:
                 duration_seconds=duration_seconds,
                 frames=frames,
                 runs=len(track),
+                postings=len(Postings.of_track(number, track)),
                 subtitles=tuple(sorted(subtitles)),
                 subtitles_digest=_digest(subtitles),
                 added_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -263,7 +233,9 @@ class Library:
         track = self._tracks.whole(number)
         if entry["state"] == "stored" and len(track) == entry["record"]["runs"]:
             self._remove_postings(number, track)  # those that were already appended
-            self._publish(_record(json.dumps(entry["record"])), track, recovering=True)
+            fields = entry["record"]
+            record = VideoRecord(**{**fields, "subtitles": tuple(fields["subtitles"])})
+            self._publish(record, track, recovering=True)
         else:
             self._clear(number)
         return True
@@ -302,11 +274,11 @@ class Library:
             if verdict in ("unchanged", "outdated", "other encoder"):
                 pipe.hset(keys.PENDING, number, entry_text("retired"))
                 return verdict, record.number
-            pipe.hset(keys.VIDEOS, record.id, json.dumps(asdict(record)))
+            pipe.hset(keys.VIDEOS, record.id, record.text())
             pipe.hset(keys.NUMBERS, number, record.id)
             pipe.hdel(keys.PENDING, number)
             pipe.set(keys.SCHEMA, json.dumps({"schema": SCHEMA_VERSION, "encoder": record.encoder}))
-            pipe.incrby(keys.POSTINGS, record.runs)
+            pipe.incrby(keys.POSTINGS, record.postings)
             if old is not None:
                 _retire(pipe, old)
             return verdict, old.number if old else None
@@ -352,15 +324,15 @@ class Library:
 
 
 def _read(pipe: "redis.client.Pipeline", video: str) -> VideoRecord | None:
-    text = pipe.hget(keys.VIDEOS, video)
-    return _record(text) if text else None
+    schema, text = pipe.get(keys.SCHEMA), pipe.hget(keys.VIDEOS, video)
+    return _record(video, text, schema) if text else None
 
 
 def _retire(pipe: "redis.client.Pipeline", record: VideoRecord) -> None:
     """Makes a number invisible, in a transaction."""
     pipe.hdel(keys.NUMBERS, str(record.number))
     pipe.hset(keys.PENDING, str(record.number), entry_text("retired"))
-    pipe.decrby(keys.POSTINGS, record.runs)
+    pipe.decrby(keys.POSTINGS, record.postings)
 
 
 def _other_encoder(made_with: str, encoder: str) -> CatalogueError:
@@ -370,9 +342,11 @@ def _other_encoder(made_with: str, encoder: str) -> CatalogueError:
     )
 
 
-def _record(text: bytes | str) -> VideoRecord:
-    record = VideoRecord(**json.loads(text))
-    return replace(record, subtitles=tuple(record.subtitles))
+def _record(video: str, text: bytes | str, schema: bytes | str | None) -> VideoRecord:
+    try:
+        return VideoRecord.of_text(video, text, json.loads(schema or b"{}").get("encoder") or "")
+    except (ValueError, TypeError):
+        raise StoreError(f"the record of video {video!r} is damaged; remove it and index the film again") from None
 
 
 def _digest(subtitles: dict[str, str]) -> str:

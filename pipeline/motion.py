@@ -1,14 +1,15 @@
 """How light moves over the picture: tells the moments of a scene whose codes stay the same.
 
 A lecture or a static camera gives one code for minutes, since a code is made to ignore small changes. What still
-differs from second to second is how a head or a hand moves. The picture is cut into 16 x 8 blocks; the change of each
-block's mean light over a quarter of a second, in coarse steps, is stored beside the track where the codes stand
-still, and verifies a query by correlation. It never finds anything by itself: it only chooses among the moments of a
-film already found.
+differs from second to second is how a head or a hand moves. The picture is cut into 16 x 8 blocks, and of the change
+of each block's mean light over a quarter of a second the track keeps where it is largest, and its sign, while the
+codes stand still. A query is verified by correlation with it. It never finds anything by itself: it only chooses
+among the moments of a film already found.
 """
 
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -20,50 +21,63 @@ from pipeline.frames import RgbImage
 
 COLUMNS, ROWS = 16, 8
 BLOCKS = COLUMNS * ROWS
-TICK_SECONDS = 0.08  # the index's frame interval; half of it would add bytes and no evidence
+TICK_SECONDS = 0.08  # the index's frame interval; moments are told apart as finely as this
+STORED_TICKS = 3  # that share what is stored: a change over `LAG_SECONDS` hardly differs between them
 LAG_SECONDS = 0.24  # over which the change is taken: 0.4 told fewer moments of a lecture apart, 0.6 fewer still
-STEP = 1.0  # grey levels of one quantised step
-LARGEST = 3  # steps; a cut or a flash must not outweigh all the rest
+LARGEST_BLOCKS = 4  # whose change is kept; with all 128 in seven steps, 15 times the bytes, no more moments are told
+MOVING = 1.0  # grey levels; a block of the film that changes less stands still
+LARGEST = 3.0  # grey levels; a cut or a flash must not outweigh all the rest of a query
 NOISE = 0.5  # grey levels; a smaller change of a block is compression noise
 
 LEAST_CHANCE = 0.04  # deviation of the correlation; a short film measures it too small
 MOST_EVIDENCE = 40.0  # nats; the model of chance is not trusted further out
-STILL_SECONDS, STILL_RUNS = 6.0, 24  # with more runs around it, a moment is told from others by its codes
+STILL_SECONDS, STILL_RUNS = 6.0, 7  # with more runs around it, a moment is told from others by its codes
 
 LightArray = npt.NDArray[np.float32]  # (N, 128): mean light of each block, 0..255
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Changes of light over a film. steps: int8 (M, 128), tick i at i * `TICK_SECONDS`, 0 where nothing is known."""
+    """Changes of light over a film: where they are largest.
 
-    steps: npt.NDArray[np.int8] = field(repr=False)
+    signs: int8 (S, 128) of -1, 0 and 1, each row for `STORED_TICKS` ticks, 0 where nothing is known.
+    """
+
+    signs: npt.NDArray[np.int8] = field(repr=False)
+
+    @cached_property
+    def steps(self) -> npt.NDArray[np.int8]:
+        """The same for every tick, int8 (M, 128), tick i at i * `TICK_SECONDS`."""
+        return np.repeat(self.signs, STORED_TICKS, axis=0)
 
     @staticmethod
     def of_film(pts_seconds: npt.NDArray[np.float64], lights: LightArray) -> "Motion":
         """The motion of a whole film. lights: (N, 128) at pts_seconds (N,)."""
         if len(pts_seconds) < 2:
             return Motion(np.zeros((0, BLOCKS), np.int8))
-        ticks = np.arange(0.0, pts_seconds[-1], TICK_SECONDS)
-        change = light_change(pts_seconds, lights, ticks, LAG_SECONDS)
-        return Motion(np.clip(np.round(change / STEP), -LARGEST, LARGEST).astype(np.int8))
+        middles = np.arange(0.0, pts_seconds[-1], STORED_TICKS * TICK_SECONDS) + (STORED_TICKS - 1) / 2 * TICK_SECONDS
+        change = light_change(pts_seconds, lights, middles, LAG_SECONDS)
+        size = np.abs(change)
+        least = np.partition(size, -LARGEST_BLOCKS, axis=1)[:, -LARGEST_BLOCKS, None]
+        moving = (size >= least) & (size >= MOVING)
+        return Motion(np.where(moving, np.sign(change), 0).astype(np.int8))
 
     def where_still(self, run_starts: npt.NDArray[np.float64]) -> "Motion | None":
         """The same with zeros where the codes change often enough by themselves; None when nothing is left.
 
         run_starts: float64 (R,), seconds at which the code changes, increasing.
         """
-        ticks = np.arange(len(self.steps)) * TICK_SECONDS
+        ticks = np.arange(len(self.signs)) * (STORED_TICKS * TICK_SECONDS)
         around = np.searchsorted(run_starts, ticks + STILL_SECONDS / 2) - np.searchsorted(
             run_starts, ticks - STILL_SECONDS / 2
         )
         still = around <= STILL_RUNS
-        kept = np.where(still[:, None], self.steps, 0).astype(np.int8)
+        kept = np.where(still[:, None], self.signs, 0).astype(np.int8)
         return Motion(kept) if kept.any() else None
 
     def pack(self) -> bytes:
         """For storage; mostly zeros, so it shrinks well."""
-        return zlib.compress(self.steps.tobytes(), 9)
+        return zlib.compress(self.signs.tobytes(), 9)
 
     @staticmethod
     def unpack(data: bytes) -> "Motion":
@@ -116,15 +130,15 @@ def motion_evidence(
     deviation of c over all moments of the same film.
     """
     inside = np.arange(pts_seconds[0] + LAG_SECONDS / 2, pts_seconds[-1] - LAG_SECONDS / 2, TICK_SECONDS)
-    ticks = len(motion.steps)
+    film = motion.steps.astype(np.float32)
+    ticks = len(film)
     if len(inside) < 4 or ticks == 0:
         return np.zeros(ticks)
     change = light_change(pts_seconds, lights, inside, LAG_SECONDS / speed)
-    change = np.where(np.abs(change) < NOISE, 0.0, change / STEP).clip(-LARGEST, LARGEST)
+    change = np.where(np.abs(change) < NOISE, 0.0, change).clip(-LARGEST, LARGEST)
     energy = float((change**2).sum())
     if energy == 0:
         return np.zeros(ticks)
-    film = motion.steps.astype(np.float32)
     shift = np.round((inside - middle_seconds) * speed / TICK_SECONDS).astype(np.int64)
     products = film @ change.T.astype(np.float32)  # (M, T)
     power = (film**2).sum(axis=1)  # (M,)

@@ -9,9 +9,10 @@ from pipeline.code_stream import CodeStream, StoredFrame
 from pipeline.codes import FrameCodes
 from pipeline.errors import InputError
 from pipeline.indexing import CodedFilm, film_of_codes
-from pipeline.library import Library, VideoFields
+from pipeline.library import Library
 from pipeline.messages import BadMessage, FrameMessage
 from pipeline.store import Store
+from pipeline.videos import VideoFields
 from pipeline.views import INSIDE_BARS, WHOLE
 
 

@@ -1,8 +1,7 @@
 """Soft codes: how sure each bit of a code was, kept in four bits a bit.
 
 Two frames whose codes are equal need not look alike: there are far more pictures than codes that nature uses. What
-the encoder knew beyond the code, its margins, tells them apart. A track keeps them in coarse levels, 16 bytes a run
-with the code itself.
+the encoder knew beyond the code, its margins, tells them apart. A track keeps them in coarse levels.
 """
 
 import numpy as np
@@ -44,6 +43,21 @@ def unpack_soft(data: bytes) -> tuple[CodeArray, LevelArray]:
     packed = np.frombuffer(data, np.uint8).reshape(-1, PACKED_BYTES)
     nibbles = np.stack([packed & np.uint8(15), packed >> np.uint8(4)], axis=2).reshape(-1, CODE_BITS)
     return pack_bits(nibbles >> np.uint8(3)), nibbles & np.uint8(LEVELS - 1)
+
+
+def soft_steps(codes: CodeArray, levels: LevelArray) -> bytes:
+    """Codes uint32 (N,) and their levels as steps from one to the next, a byte a bit: small alphabets compress well."""
+    signed = np.where(unpack_bits(codes) == 1, LEVELS + levels, LEVELS - 1 - levels).astype(np.uint8)
+    return (np.diff(signed, axis=0, prepend=np.full((1, CODE_BITS), LEVELS, np.uint8)) % np.uint8(2 * LEVELS)).tobytes()
+
+
+def soft_of_steps(data: bytes) -> tuple[CodeArray, LevelArray]:
+    """The inverse of `soft_steps`. Raises ValueError when the length is no multiple of 32."""
+    steps = np.frombuffer(data, np.uint8).reshape(-1, CODE_BITS)
+    signed = (np.cumsum(steps, axis=0, dtype=np.uint32) + np.uint32(LEVELS)).astype(np.uint8) % np.uint8(2 * LEVELS)
+    ones = signed >= LEVELS
+    levels: LevelArray = np.where(ones, signed - np.uint8(LEVELS), np.uint8(LEVELS - 1) - signed).astype(np.uint8)
+    return pack_bits(ones.astype(np.uint8)), levels
 
 
 def _signed(codes: CodeArray, sizes: npt.NDArray[np.float32]) -> SoftArray:

@@ -3,33 +3,36 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline import keys
-from pipeline.codes import CODE_BITS, CodeArray, MarginArray, SecondsArray
+from pipeline.codes import CODE_BITS, CodeArray, MarginArray, SecondsArray, pack_bits
 from pipeline.errors import MediaError, StoreError
-from pipeline.soft import MIDDLING, PACKED_BYTES, LevelArray, levels_of, pack_soft, unpack_soft
+from pipeline.soft import MIDDLING, LevelArray, SoftArray, levels_of, soft_of_margins, soft_of_steps, soft_steps
 from pipeline.store import Store
 
-END = "end"  # the field with the moment, in ms, where the track ends
 BLOCK_MS = 60_000  # a query of ten seconds reads one or two blocks of a film of any length
+STEP_MS = 20  # moments are stored in steps
 RUN_LIMIT_MS = 1000  # a longer run is cut, so that a posting tells the moment to within a second
-LATEST_MS = 2**32 - 1  # moments are stored in 32 bits
+SAME_SCENE = 10.0  # nats: distance, over all 32 bits, up to which a frame still looks like the run that is open
+LEAST_MARGIN = np.float32(1e-3)  # so that each bit has a sign
+LATEST_MS = 24 * 86_400_000  # what a posting can tell
 ROUNDING_MS = 1e-6  # so that 1.001 s, which is 1000.9999999999999 ms in floating point, is in the run that starts there
 
-_WORD = np.dtype("<u4")
+_BLOCK_STEPS = BLOCK_MS // STEP_MS
+_HEAD = np.dtype([("runs", "<u2"), ("end", "<u2"), ("first", "<u4")])  # of a block; moments in steps
+BLOCKS_AT_ONCE = 64  # of a film whose length is not known
 
 
 @dataclass(frozen=True)
 class Track:
-    """Runs of codes: run i holds from start_ms[i] to start_ms[i + 1], the last one to end_ms (exclusive).
+    """Runs of frames that look alike: run i holds from start_ms[i] to start_ms[i + 1], the last to end_ms (exclusive).
 
-    start_ms: uint32 (R,), strictly increasing. codes: uint32 (R,). Neighbours may be equal where a long run is cut.
-    levels: uint8 (R, 32), how sure each bit was on average (see `pipeline.soft`); not given, all are middling.
-    Raises ValueError when sizes or order are off.
+    start_ms: uint32 (R,), strictly increasing multiples of `STEP_MS`, as end_ms is. codes: uint32 (R,), of each run's
+    mean. levels: uint8 (R, 32), how sure each bit of it is (see `pipeline.soft`); not given, all are middling.
+    Raises ValueError when sizes, order or steps are off.
     """
 
     start_ms: npt.NDArray[np.uint32] = field(repr=False)
@@ -46,6 +49,8 @@ class Track:
             raise ValueError(f"sizes differ: {self.start_ms.shape = }, {self.codes.shape = }")
         if np.any(self.start_ms[1:] <= self.start_ms[:-1]) or (len(self.codes) and self.end_ms <= self.start_ms[-1]):
             raise ValueError("runs must follow one another in time")
+        if self.end_ms % STEP_MS or np.any(self.start_ms % STEP_MS):
+            raise ValueError(f"moments must be multiples of {STEP_MS} ms")
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -59,29 +64,29 @@ class Track:
     def from_codes(
         pts_seconds: SecondsArray, codes: CodeArray, end_seconds: float, margins: MarginArray | None = None
     ) -> "Track":
-        """Joins neighbouring frames with equal codes; frames of the same millisecond count as the first of them.
+        """Joins neighbouring frames that look alike; frames of the same step of time count as the first of them.
 
         pts_seconds: float64 (N,), not decreasing; a frame before 0 is left out. codes: uint32 (N,).
-        margins: float32 (N, 32), nats; a run keeps their mean.
-        Raises MediaError for a film of 49 days and more.
+        margins: float32 (N, 32), nats; frames join while their soft codes stay within `SAME_SCENE` of the run's mean,
+        which is what the run keeps. Without margins, frames with equal codes join.
+        Raises MediaError for a film of more than 24 days.
         """
-        times = np.round(pts_seconds * 1000).astype(np.int64)
-        starts: list[int] = []
-        run_ms, run_code = -1, -1
-        for i, (ms, code) in enumerate(zip(times.tolist(), codes.tolist(), strict=True)):
-            if ms > run_ms and (code != run_code or ms - run_ms >= RUN_LIMIT_MS):
-                starts.append(i)
-                run_ms, run_code = ms, code
-        if not starts:
+        steps = np.round(pts_seconds * 1000 / STEP_MS).astype(np.int64)
+        kept = np.flatnonzero((steps >= 0) & (np.diff(steps, prepend=-1) > 0))
+        if not len(kept):
             return Track.empty()
-        end_ms = max(round(end_seconds * 1000), int(times[-1]) + 1)
-        if end_ms > LATEST_MS:
-            raise MediaError(f"a film of {end_seconds / 3600:.0f} hours is too long; split it into parts of 1000 hours")
-        levels = np.empty(0, np.uint8)
-        if margins is not None:
-            counts = np.diff([*starts, len(codes)])
-            levels = levels_of(np.add.reduceat(margins, starts, axis=0) / counts[:, None])
-        return Track(times[starts].astype(np.uint32), codes[starts], end_ms, levels)
+        steps, codes = steps[kept], codes[kept]
+        end_step = max(round(end_seconds * 1000 / STEP_MS), int(steps[-1]) + 1)
+        if end_step * STEP_MS > LATEST_MS:
+            raise MediaError(f"a film of {end_seconds / 3600:.0f} hours is too long; split it into parts of 500 hours")
+        sure = np.full((len(codes), CODE_BITS), MIDDLING, np.float32) if margins is None else margins[kept]
+        sure = np.maximum(sure, LEAST_MARGIN)
+        soft = soft_of_margins(codes, sure)
+        starts = _runs(steps, soft, 0.0 if margins is None else SAME_SCENE)
+        counts = np.diff([*starts, len(codes)])
+        mean = np.add.reduceat(soft, starts, axis=0) / counts[:, None]
+        start_ms = (steps[starts] * STEP_MS).astype(np.uint32)
+        return Track(start_ms, pack_bits((mean > 0).astype(np.uint8)), end_step * STEP_MS, levels_of(np.abs(mean)))
 
     def codes_at(self, seconds: SecondsArray) -> tuple[CodeArray, npt.NDArray[np.bool_]]:
         """The codes that hold at moments, float64 (...), and where there is one; 0 where there is none."""
@@ -102,51 +107,77 @@ class Track:
         return Track(self.start_ms[first:last], self.codes[first:last], end_ms, self.levels[first:last])
 
 
-def pack_blocks(track: Track) -> dict[str, bytes]:
-    """Blocks of a track by name, one for each `BLOCK_MS` of film, and the end of the track.
+def _runs(steps: npt.NDArray[np.int64], soft: SoftArray, reach: float) -> npt.NDArray[np.int64]:
+    """Where runs start, int64 (R,). steps: int64 (N,), strictly increasing. soft: float32 (N, 32)."""
+    starts = [0]
+    mean, count = soft[0].copy(), 1
+    for i in range(1, len(soft)):
+        away = soft[i] - mean
+        if (steps[i] - steps[starts[-1]]) * STEP_MS >= RUN_LIMIT_MS or float(away @ away) > reach**2:
+            starts.append(i)
+            mean, count = soft[i].copy(), 1
+        else:
+            count += 1
+            mean += away / count
+    return np.array(starts)
 
-    A block is compressed: starts of its runs as steps from one to the next, then their soft codes. Its first run may
-    have started earlier: the one that is open when the block begins. So a window needs only the blocks it touches.
+
+def pack_blocks(track: Track) -> list[bytes]:
+    """A track in blocks, one for each `BLOCK_MS` of film from 0 to its end.
+
+    A block is compressed: its runs' starts, then their soft codes as steps from one run to the next, by Huffman codes.
+    Its first run may have started earlier: the one that is open when the block begins. So a window needs only the
+    blocks it touches.
     """
-    blocks = {END: str(track.end_ms).encode()}
-    if not len(track):
-        return blocks
-    first_block, last_block = int(track.start_ms[0]) // BLOCK_MS, (track.end_ms - 1) // BLOCK_MS
-    for block in range(first_block, last_block + 1):
-        part = track.slice(block * BLOCK_MS, (block + 1) * BLOCK_MS)
-        steps = np.diff(part.start_ms, prepend=np.uint32(0)).astype(_WORD)
-        blocks[str(block)] = zlib.compress(steps.tobytes() + pack_soft(part.codes, part.levels), 6)
-    return blocks
+    return [
+        _pack_block(track.slice(block * BLOCK_MS, (block + 1) * BLOCK_MS), block, track.end_ms)
+        for block in range(-(-track.end_ms // BLOCK_MS) if len(track) else 0)
+    ]
 
 
-def unpack_blocks(blocks: Sequence[bytes | None], end_ms: int) -> Track:
-    """The track of consecutive blocks; end_ms is where the last of them ends. Raises StoreError when damaged."""
+def _pack_block(part: Track, block: int, film_end_ms: int) -> bytes:
+    head = np.zeros(1, _HEAD)
+    head["runs"] = len(part)
+    head["end"] = min(film_end_ms // STEP_MS - block * _BLOCK_STEPS, _BLOCK_STEPS)
+    starts = part.start_ms // np.uint32(STEP_MS)
+    head["first"] = starts[0] if len(part) else 0
+    steps = np.diff(starts).astype("<u2")
+    packed = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_HUFFMAN_ONLY)
+    content = steps.view(np.uint8).reshape(-1, 2).T.tobytes() + soft_steps(part.codes, part.levels)
+    return head.tobytes() + packed.compress(content) + packed.flush()
+
+
+def unpack_blocks(blocks: Sequence[bytes | None], first: int = 0) -> Track:
+    """The track of consecutive blocks, from the block `first` on; it ends where the last of them ends.
+
+    Raises StoreError when damaged.
+    """
+    parts = [_unpack_block(block, number) for number, block in enumerate(blocks, first) if block]
+    if not sum(len(starts) for starts, _, _, _ in parts):
+        return Track.empty()
+    start, codes, levels = (np.concatenate(column) for column in zip(*(part[:3] for part in parts), strict=True))
+    new = np.diff(start, prepend=-1) != 0  # a run that spans blocks is in each
     try:
-        parts = [_unpack_block(zlib.decompress(block)) for block in blocks if block]
-        if not parts:
-            return Track.empty()
-        start_ms, codes, levels = (np.concatenate(column) for column in zip(*parts, strict=True))
-        new = np.diff(start_ms, prepend=start_ms[0]) != 0  # a run that spans blocks is in each
-        new[0] = True
-        return Track(start_ms[new], codes[new], end_ms, levels[new])
-    except (zlib.error, ValueError, IndexError):
+        return Track((start[new] * STEP_MS).astype(np.uint32), codes[new], parts[-1][3] * STEP_MS, levels[new])
+    except ValueError:
         raise _damaged() from None
 
 
-def _unpack_block(data: bytes) -> tuple[npt.NDArray[np.uint32], CodeArray, LevelArray]:
-    """Starts, codes and levels of a block's runs. Raises ValueError when the length is off."""
-    runs, rest = divmod(len(data), _WORD.itemsize + PACKED_BYTES)
-    if rest:
-        raise ValueError("a block holds whole runs")
-    steps = np.frombuffer(data, _WORD, runs)
-    return np.cumsum(steps, dtype=np.uint32), *unpack_soft(data[runs * _WORD.itemsize :])
-
-
-def _moment(text: bytes) -> int:
-    """A number as it is stored. Raises StoreError when damaged."""
-    if not text.isdigit():
+def _unpack_block(data: bytes, number: int) -> tuple[npt.NDArray[np.int64], CodeArray, LevelArray, int]:
+    """Starts in steps, codes and levels of a block's runs, and its end in steps."""
+    try:
+        head = np.frombuffer(data, _HEAD, 1)[0]
+        runs = int(head["runs"])
+        content = zlib.decompress(data[_HEAD.itemsize :], -zlib.MAX_WBITS)
+        split = 2 * max(runs - 1, 0)
+        steps = np.frombuffer(content[:split], np.uint8).reshape(2, -1).T.copy().view("<u2").ravel()
+        codes, levels = soft_of_steps(content[split:])
+    except (zlib.error, ValueError, IndexError):
+        raise _damaged() from None
+    if len(codes) != runs or len(steps) != max(runs - 1, 0):
         raise _damaged()
-    return int(text)
+    starts = np.cumsum([int(head["first"]), *steps.tolist()], dtype=np.int64)[:runs]
+    return starts, codes, levels, number * _BLOCK_STEPS + int(head["end"])
 
 
 def _damaged() -> StoreError:
@@ -154,16 +185,17 @@ def _damaged() -> StoreError:
 
 
 class Tracks:
-    """Stored tracks, by video number. Every method raises StoreError when the store fails."""
+    """Stored tracks, by video number: a string for each block. Every method raises StoreError when the store fails."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def write(self, number: int, track: Track) -> None:
         """Stores a whole track in place of what was there."""
+        self.delete(number)
         pipe = self._store.client.pipeline(transaction=True)
-        pipe.delete(keys.track(number))
-        pipe.hset(keys.track(number), mapping=pack_blocks(track))  # type: ignore[arg-type]
+        for block, packed in enumerate(pack_blocks(track)):
+            pipe.set(keys.track(number, block), packed)
         with self._store.errors():
             pipe.execute()
 
@@ -172,32 +204,44 @@ class Tracks:
 
         The runs that touch the window, also the one that is open at its start; the last may end with the window.
         """
-        pipe = self._store.client.pipeline(transaction=False)
         spans = []
-        for number, start, stop in windows:
+        for _, start, stop in windows:
             from_ms, to_ms = (round(min(max(moment, 0) * 1000, LATEST_MS)) for moment in (start, stop))
-            last = max(to_ms - 1, from_ms) // BLOCK_MS
-            names = [str(block) for block in range(from_ms // BLOCK_MS, last + 1)]
-            pipe.hmget(keys.track(number), [END, *names])
-            spans.append((from_ms, to_ms, (last + 1) * BLOCK_MS))
+            spans.append((from_ms, to_ms, from_ms // BLOCK_MS, max(to_ms - 1, from_ms) // BLOCK_MS + 1))
+        names = [
+            keys.track(number, block)
+            for (number, _, _), (_, _, first, after) in zip(windows, spans, strict=True)
+            for block in range(first, after)
+        ]
         with self._store.errors():
-            answers = pipe.execute()
-        tracks = []
-        for (from_ms, to_ms, blocks_end), (end, *blocks) in zip(spans, answers, strict=True):
-            track = unpack_blocks(blocks, min(_moment(end), blocks_end)) if end else Track.empty()
-            tracks.append(track.slice(from_ms, to_ms))
+            blocks, _ = self._store.fetch(names, [])
+        tracks, at = [], 0
+        for from_ms, to_ms, first, after in spans:
+            mine = blocks[at : at + after - first]
+            at += after - first
+            tracks.append(unpack_blocks(mine, first).slice(from_ms, to_ms))
         return tracks
 
     def whole(self, number: int) -> Track:
         """The whole track; empty where there is none."""
-        with self._store.errors():
-            stored: dict[Any, Any] = dict(self._store.client.hgetall(keys.track(number)))
-        if not stored:
-            return Track.empty()
-        end_ms = _moment(stored.pop(END.encode(), b""))
-        return unpack_blocks([stored[name] for name in sorted(stored, key=_moment)], end_ms)
+        return unpack_blocks(self._blocks(number))
 
     def delete(self, number: int) -> None:
-        """Removes a track."""
+        """Removes a track; its last block goes first, so that what a kill leaves of it can still be found."""
         with self._store.errors():
-            self._store.client.delete(keys.track(number))
+            count = len(self._blocks(number))
+            for start in reversed(range(0, count, BLOCKS_AT_ONCE)):
+                names = [keys.track(number, block) for block in range(start, min(start + BLOCKS_AT_ONCE, count))]
+                self._store.client.delete(*reversed(names))
+
+    def _blocks(self, number: int) -> list[bytes]:
+        """All blocks, from the first to the last: there is none missing in between."""
+        found: list[bytes] = []
+        while True:
+            names = [keys.track(number, block) for block in range(len(found), len(found) + BLOCKS_AT_ONCE)]
+            with self._store.errors():
+                blocks, _ = self._store.fetch(names, [])
+            there = [block for block in blocks if block]
+            found += there
+            if len(there) < BLOCKS_AT_ONCE:
+                return found

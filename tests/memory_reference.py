@@ -9,7 +9,7 @@ from pipeline.evidence import EvidenceModel
 from pipeline.motion import Motion
 from pipeline.postings import Hits, MemoryLut, Postings
 from pipeline.soft import MIDDLING, soft_of_levels
-from pipeline.tracks import Track
+from pipeline.tracks import STEP_MS, Track
 
 
 class MemoryReference:
@@ -50,10 +50,11 @@ def plain_evidence(deviation: float = 2.0, films: int = 500) -> EvidenceModel:
 def film_codes(seed: int, seconds: float, runs_a_second: float = 4.0) -> Track:
     """A film whose code changes at random moments, to a random code each time."""
     rng = np.random.default_rng(seed)
-    starts = np.unique((np.cumsum(rng.exponential(1 / runs_a_second, int(seconds * runs_a_second))) * 1000).astype(int))
+    steps = np.cumsum(rng.exponential(1 / runs_a_second, int(seconds * runs_a_second))) * 1000 / STEP_MS
+    starts = np.unique(steps.astype(int)) * STEP_MS
     starts = np.concatenate([[0], starts[(starts > 0) & (starts < seconds * 1000)]])
     codes = rng.integers(0, 1 << 32, len(starts), dtype=np.uint32)
-    return Track(starts.astype(np.uint32), codes, int(seconds * 1000))
+    return Track(starts.astype(np.uint32), codes, round(seconds * 1000 / STEP_MS) * STEP_MS)
 
 
 def query_codes(

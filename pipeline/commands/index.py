@@ -9,9 +9,10 @@ from pipeline.console import complain, print_json, progress_bar
 from pipeline.encoder import Encoder, default_encoder
 from pipeline.errors import EXIT_DONE, InputError
 from pipeline.indexing import code_film, fingerprint
-from pipeline.library import Library, VideoFields
+from pipeline.library import Library
 from pipeline.media import probe
 from pipeline.store import open_store
+from pipeline.videos import VideoFields
 
 
 def index(

@@ -9,15 +9,16 @@ import pytest
 
 from pipeline.backup import MANIFEST, restore_backup, write_backup
 from pipeline.errors import CatalogueError, InputError
-from pipeline.library import Library, VideoFields
+from pipeline.library import Library
 from pipeline.motion import Motion
 from pipeline.store import Store
+from pipeline.videos import VideoFields
 from tests.commands import Vnome
 from tests.memory_reference import film_codes
 
 pytestmark = pytest.mark.redis
 
-MOTION = Motion(np.tile(np.arange(-3, 4, dtype=np.int8), 128)[: 6 * 128].reshape(6, 128))
+MOTION = Motion(np.tile(np.arange(-1, 2, dtype=np.int8), 256)[: 6 * 128].reshape(6, 128))
 TEXTS = {"it": "WEBVTT\n\n00:00.000 --> 00:01.000\nperché\n"}
 
 
@@ -52,7 +53,7 @@ def test_a_catalogue_comes_back_as_it_was(library: Library, store: Store, tmp_pa
     assert np.array_equal(track.codes, film_codes(1, 70).codes)
     assert np.array_equal(track.levels, film_codes(1, 70).levels)
     assert motion is not None
-    assert np.array_equal(motion.steps, MOTION.steps)
+    assert np.array_equal(motion.signs, MOTION.signs)
     assert empty.subtitles("one", "it") == TEXTS["it"]
     assert len(empty.lut.lookup(film_codes(1, 70).codes).start_ms) == len(found.start_ms)
 

@@ -7,10 +7,11 @@ import pytest
 
 from pipeline import keys
 from pipeline.care import Care
-from pipeline.library import Library, VideoFields
+from pipeline.library import Library
 from pipeline.lut import RedisLut
 from pipeline.postings import TICK_MS, Postings
 from pipeline.store import Store
+from pipeline.videos import VideoFields
 from tests.commands import Vnome
 from tests.memory_reference import film_codes
 
@@ -65,7 +66,7 @@ def stray_number(library: Library) -> None:
 
 
 def stray_keys(library: Library) -> None:
-    library.store.client.hset(keys.track(55), "end", "5")
+    library.store.client.set(keys.track(55, 0), b"x")
     library.store.client.set(keys.motion(56), b"x")
     library.store.client.hset(keys.subtitles(57), "it", "x")
 
@@ -101,12 +102,13 @@ def test_each_damage_is_seen_and_mended(library: Library, store: Store, damage: 
     assert Care(store).check() == []
     for name, track in FILMS.items():
         hits = RedisLut(store).lookup(track.codes)
-        assert (hits.video_numbers == number(library, name)).sum() == len(track)
+        assert (hits.video_numbers == number(library, name)).sum() == len(Postings.of_track(1, track))
         assert np.array_equal(library.whole_track(number(library, name))[0].codes, track.codes)
 
 
 def test_a_track_that_is_gone_is_told_and_left(library: Library, store: Store) -> None:
-    store.client.delete(keys.track(number(library, "one")))
+    for block in range(9):
+        store.client.delete(keys.track(number(library, "one"), block))
     (fault,) = Care(store).check(mend=True)
     assert fault.video == "one"
     assert "0 runs instead of" in fault.text
@@ -116,7 +118,7 @@ def test_a_track_that_is_gone_is_told_and_left(library: Library, store: Store) -
 def test_what_is_being_indexed_is_left_alone(library: Library, store: Store) -> None:
     store.client.hset(keys.PENDING, "500", '{"state": "storing"}')
     library.lut.add(Postings(500, np.arange(5, dtype=np.uint32), np.arange(5, dtype=np.uint32)))
-    store.client.hset(keys.track(500), "end", "5")
+    store.client.set(keys.track(500, 0), b"x")
     assert Care(store).check() == []
 
 

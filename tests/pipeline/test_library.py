@@ -13,11 +13,12 @@ import pytest
 from pipeline import keys
 from pipeline.codes import CodeArray
 from pipeline.errors import CatalogueError, StoreError
-from pipeline.library import Library, VideoFields
+from pipeline.library import Library
 from pipeline.motion import BLOCKS, Motion
 from pipeline.store import Store, open_store
 from pipeline.supervisor import SERVER_LOCK
 from pipeline.tracks import Track
+from pipeline.videos import VideoFields
 
 pytestmark = pytest.mark.redis
 
@@ -105,7 +106,7 @@ def test_changed_video_replaces_the_old_one(store: Store, change: str) -> None:
     assert library.resolve([old]) == {}
     assert library.posting_count() == 50
     assert len(library.lut.lookup(track(1).codes).probe) == (0 if seed == 2 else 50)
-    assert not store.client.exists(keys.track(old), keys.subtitles(old))
+    assert not store.client.exists(keys.track(old, 0), keys.subtitles(old))
     assert library.recover() == 0
 
 
@@ -173,8 +174,8 @@ def test_other_encoder_is_refused_until_the_catalogue_is_empty(store: Store) -> 
 
 
 def test_other_schema_is_refused(store: Store) -> None:
-    store.client.set(keys.SCHEMA, '{"schema": 2, "encoder": null}')
-    with pytest.raises(CatalogueError, match="the catalogue has schema 2, this version reads 1; use the VNOME"):
+    store.client.set(keys.SCHEMA, '{"schema": 3, "encoder": null}')
+    with pytest.raises(CatalogueError, match="the catalogue has schema 3, this version reads 2; use the VNOME"):
         Library(store)
 
 
@@ -239,7 +240,9 @@ def test_two_processes_add_one_id_at_once(store: Store, redis_url: str, seeds: t
     assert {video for video, _ in found(library, winner.codes)} == {"film"}
     assert library.recover() == 0
     assert sum(len(contents.mixed) for contents in library.lut.scan()) == 2000
-    assert store.client.keys("vnome:track:*") == [keys.track(record.number).encode()]
+    assert sorted(store.client.keys("vnome:track:*")) == sorted(
+        [keys.track(record.number, block).encode() for block in range(17)]
+    )
     assert store.client.keys("vnome:subtitles:*") == [keys.subtitles(record.number).encode()]
     library.remove("film")
     assert left_behind(store) == set()

@@ -100,7 +100,7 @@ def check_nothing_left(library: Library) -> None:
     store = library.store
     wanted = {keys.VIDEOS, keys.NUMBERS}
     for record in library.videos():
-        wanted.add(keys.track(record.number))
+        wanted.add(keys.track(record.number, 0))
         if record.id == "film":
             wanted |= {keys.motion(record.number), keys.subtitles(record.number)}
     buckets = set(store.client.keys(keys.LUT))

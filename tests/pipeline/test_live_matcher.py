@@ -11,7 +11,7 @@ from pipeline import keys, live_matcher
 from pipeline.code_stream import CodeEntry, CodeStream
 from pipeline.codes import FrameCodes
 from pipeline.encoder import default_encoder
-from pipeline.library import Library, VideoFields
+from pipeline.library import Library
 from pipeline.live_matcher import LiveMatcher
 from pipeline.matching import Matcher, matcher_of
 from pipeline.messages import JPEG, QUERY, FrameMessage, Place
@@ -20,6 +20,7 @@ from pipeline.reference import CatalogueReference
 from pipeline.sightings import Sighting, Sightings
 from pipeline.store import Store
 from pipeline.tracks import Track
+from pipeline.videos import VideoFields
 from pipeline.views import SCREEN, WHOLE, CodedFrame
 from tests.memory_reference import film_codes
 

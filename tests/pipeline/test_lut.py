@@ -210,9 +210,10 @@ def test_a_video_is_removed_whatever_its_codes(store: Store, rng: np.random.Gene
 
 def test_no_script_cache_is_needed(store: Store) -> None:
     lut = RedisLut(store)
-    for step in (lambda: lut.add(posted(1, array(1, 2, 3))), lambda: lut.remove(1, array(1, 2, 3))):
-        store.client.execute_command("SCRIPT", "FLUSH")  # type: ignore[no-untyped-call]
-        step()
+    store.client.script_flush()
+    lut.add(posted(1, array(1, 2, 3)))
+    store.client.script_flush()
+    lut.remove(1, array(1, 2, 3))
     assert store.client.dbsize() == 0
 
 

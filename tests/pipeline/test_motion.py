@@ -3,7 +3,17 @@ import pytest
 
 from pipeline.encoder import mirrored, whole_picture
 from pipeline.errors import StoreError
-from pipeline.motion import BLOCKS, COLUMNS, ROWS, Motion, block_lights, light_change, motion_evidence, shifted
+from pipeline.motion import (
+    BLOCKS,
+    COLUMNS,
+    ROWS,
+    STORED_TICKS,
+    Motion,
+    block_lights,
+    light_change,
+    motion_evidence,
+    shifted,
+)
 
 
 def gradient_picture() -> np.ndarray:
@@ -42,8 +52,22 @@ def test_light_change_of_a_ramp_is_its_slope_times_the_lag() -> None:
 
 
 def test_motion_survives_packing() -> None:
-    steps = np.random.default_rng(0).integers(-3, 4, (50, BLOCKS)).astype(np.int8)
-    assert np.array_equal(Motion.unpack(Motion(steps).pack()).steps, steps)
+    signs = np.random.default_rng(0).integers(-1, 2, (50, BLOCKS)).astype(np.int8)
+    again = Motion.unpack(Motion(signs).pack())
+    assert np.array_equal(again.signs, signs)
+    assert again.steps.shape == (50 * STORED_TICKS, BLOCKS)
+    assert np.array_equal(again.steps[::STORED_TICKS], signs)
+
+
+def test_the_blocks_that_change_most_are_kept_with_their_sign() -> None:
+    pts = np.arange(0, 2, 0.08)
+    lights = np.full((len(pts), BLOCKS), 100.0, np.float32)
+    slopes = np.array([50, -45, 40, -35, 30, -25, 20, 15, 2, -2], np.float32)  # grey levels a second
+    lights[:, : len(slopes)] += pts[:, None].astype(np.float32) * slopes
+    signs = Motion.of_film(pts, lights).signs
+    assert signs[2, : len(slopes)].tolist() == [1, -1, 1, -1, 0, 0, 0, 0, 0, 0]
+    lights[:, :8] = 100.0  # what is left changes by less than a grey level
+    assert not Motion.of_film(pts, lights).signs.any()
 
 
 def test_damaged_motion_is_a_store_error() -> None:
@@ -52,7 +76,7 @@ def test_damaged_motion_is_a_store_error() -> None:
 
 
 def test_where_still_keeps_only_stretches_with_few_runs() -> None:
-    motion = Motion(np.ones((1000, BLOCKS), np.int8))  # 80 s
+    motion = Motion(np.ones((334, BLOCKS), np.int8))  # 80 s
     busy = np.arange(40, 80, 0.1)  # ten runs a second from 40 s on
     still = motion.where_still(busy)
     assert still is not None
