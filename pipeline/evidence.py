@@ -75,7 +75,8 @@ class EvidenceModel:
         shown = (reference * self.gain) @ self.whitening
         squared = (seen**2).sum(axis=1)[:, None] + (shown**2).sum(axis=1) - 2 * seen @ shown.T
         place = np.sqrt(np.maximum(squared, 0)) * (1 / DISTANCE_STEP)
-        return self._log_density.take(place.astype(np.intp), mode="clip")
+        density: FloatArray = self._log_density.take(place.astype(np.intp), mode="clip")
+        return density
 
     def log_chance(self, query: SoftArray) -> FloatArray:
         """log p(frame | it shows an unrelated film), float64 (N,). query: (N, 32).
@@ -103,7 +104,7 @@ class EvidenceModel:
 
     @cached_property
     def _log_density(self) -> FloatArray:
-        """The log density of a match at each whitened distance, in steps of `DISTANCE_STEP`: the mixture, tabled once."""
+        """The log density of a match at each whitened distance, `DISTANCE_STEP` apart: the mixture, tabled once."""
         distance = np.arange(0, FARTHEST, DISTANCE_STEP) + DISTANCE_STEP / 2
         of_scale = (
             np.log(self.shares + 1e-300)

@@ -1,7 +1,8 @@
 """Every Redis key of VNOME.
 
-All begin with `vnome:`. Keys that change together in one transaction share the hash tag `{catalogue}`; buckets of
-the look-up table carry none, so that a Cluster spreads them. The keys of a camera share its own tag.
+All begin with `vnome:`. Keys that change together in one transaction share a hash tag, so that they lie in one slot of
+a Redis Cluster: `{catalogue}`, `{live}` for all that cameras, matchers and relays say to each other, the number for the
+track of a video. The look-up table carries its 64 partitions' tags, so that a Cluster spreads it.
 """
 
 CATALOGUE = "vnome:{catalogue}:"
@@ -12,7 +13,6 @@ VIDEOS = CATALOGUE + "videos"  # hash: video id -> JSON record
 NUMBERS = CATALOGUE + "numbers"  # hash: video number -> video id; what is not here is invisible to queries
 PENDING = CATALOGUE + "pending"  # hash: video number -> JSON of a change that is not finished
 POSTINGS = CATALOGUE + "postings"  # string: postings of all visible videos
-CONFIRMED = CATALOGUE + "confirmed"  # string: counter, written to see that all before it is on disk
 
 
 def lease(number: int) -> str:
@@ -28,6 +28,11 @@ def lut_state(tag: str) -> str:
 def bucket(tag: str, generation: int, number: int) -> str:
     """String: packed postings of a bucket. A partition that is built anew has two generations side by side."""
     return f"vnome:lut:{{{tag}}}{':/'[generation % 2]}{number:x}"
+
+
+def confirmed(tag: str) -> str:
+    """String: counter, written to see that all before it is on the disk of the server that holds this tag."""
+    return f"vnome:confirmed:{{{tag}}}"
 
 
 LUT = "vnome:lut:*"  # pattern: states and buckets
@@ -68,17 +73,17 @@ def attempts(group: str) -> str:
 
 def camera_codes(camera: str) -> str:
     """Stream: a frame an entry, its id the capture time (ms) and the frame's number."""
-    return f"vnome:camera:{{{camera}}}:codes"
+    return f"vnome:{{live}}:camera:{camera}:codes"
 
 
 def camera_state(camera: str) -> str:
     """Hash: `last` id and `offset:TOPIC:PARTITION` of its codes, and the matcher's `session` and view to `follow`."""
-    return f"vnome:camera:{{{camera}}}:state"
+    return f"vnome:{{live}}:camera:{camera}:state"
 
 
 def camera_matcher(camera: str) -> str:
     """String with a time to live: the matcher process that follows this camera."""
-    return f"vnome:camera:{{{camera}}}:matcher"
+    return f"vnome:{{live}}:camera:{camera}:matcher"
 
 
 def reference_codes(video: str) -> str:

@@ -104,9 +104,13 @@ class Library:
             return int(self._client.get(keys.POSTINGS) or 0)
 
     def read_tracks(self, windows: Sequence[tuple[int, float, float]]) -> list[Track]:
-        """Parts (number, from seconds, to seconds) of tracks, in one round trip."""
+        """Parts (number, from seconds, to seconds) of tracks, in one round trip; empty for what is not visible."""
+        if not windows:
+            return []
+        numbers = [str(number) for number, _, _ in windows]
         with self.store.errors():
-            return self._tracks.read(windows)
+            tracks, (visible,) = self._tracks.read(windows, ("HMGET", keys.NUMBERS, *numbers))
+        return [track if there else Track.empty() for track, there in zip(tracks, visible, strict=True)]
 
     def whole_track(self, number: int) -> tuple[Track, Motion | None]:
         """All that is stored of a video's course in time."""

@@ -69,7 +69,7 @@ local function done(buckets, count)
 end
 """.replace("RECORD", str(RECORD_BYTES))
 
-# KEYS: buckets. ARGV: the records to add to each.
+# KEYS: buckets. ARGV: the records to add to each, no two alike; those that are there already are left out.
 _ADD = """
 local function suffix(data, at) return string.sub(data, at, at + 1) .. string.sub(data, at + 9, at + 9) end
 local function rare(old, new)
@@ -85,8 +85,22 @@ local function rare(old, new)
   end
   return table.concat(kept)
 end
+local function holds(data, record)
+  local at = string.find(data, record, 1, true)
+  while at and at % RECORD ~= 1 do at = string.find(data, record, at + 1, true) end
+  return at
+end
+local function fresh(old, new)
+  local kept = {}
+  for at = 1, #new, RECORD do
+    local record = string.sub(new, at, at + RECORD - 1)
+    if not holds(old, record) then kept[#kept + 1] = record end
+  end
+  return table.concat(kept)
+end
 for i = 2, #KEYS do
-  local old, new = bucket(KEYS[i]), ARGV[i]
+  local old = bucket(KEYS[i])
+  local new = fresh(old, ARGV[i])
   if #old + #new > RECORD * COMMON then new = rare(old, new) end
   if #new > 0 then redis.call('SET', KEYS[i], old .. new) end
   count = count + #new / RECORD
@@ -199,9 +213,9 @@ class RedisLut:
             self._add(postings.part(slice(start, start + CHANGED_TOGETHER)))
 
     def _add(self, postings: Postings) -> None:
-        order = np.argsort(mix(postings.codes), kind="stable")
-        mixed = mix(postings.codes)[order]
-        records = pack(mixed, postings.video_number, postings.ticks[order])
+        places = np.unique((mix(postings.codes).astype(np.uint64) << np.uint64(32)) | postings.ticks)
+        mixed = (places >> np.uint64(32)).astype(np.uint32)
+        records = pack(mixed, postings.video_number, places.astype(np.uint32))
         bounds = np.searchsorted(partitions_of(mixed), np.arange(PARTITIONS + 1))
 
         def change(partition: int, state: State) -> tuple[list[str], list[Any]]:
@@ -361,7 +375,8 @@ class RedisLut:
         ]
         touched = np.unique(partitions).tolist()
         with self._store.errors():
-            contents, texts = self._store.fetch(names, [keys.lut_state(tag[partition]) for partition in touched])
+            values, _ = self._store.fetch([*names, *(keys.lut_state(tag[partition]) for partition in touched)])
+        contents, texts = values[: len(names)], values[len(names) :]
         changed = False
         for partition, text in zip(touched, texts, strict=True):
             state = State.of_text(text, self._store.address)

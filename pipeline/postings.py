@@ -62,10 +62,10 @@ class Hits:
 
 
 class Lut(Protocol):
-    """A multimap from code to (video number, moment); duplicates are kept, of a code at most `COMMON` postings."""
+    """A set of postings; of a code at most `COMMON`."""
 
     def add(self, postings: Postings) -> None:
-        """Adds postings; the same ones again are there twice."""
+        """Adds postings; those that are there already change nothing, so that a call may be repeated."""
 
     def lookup(self, codes: CodeArray) -> Hits:
         """All postings with exactly these codes, uint32 (P,); a code asked twice gets its hits twice."""
@@ -89,10 +89,11 @@ class MemoryLut:
         """See `Lut.add`."""
         numbers = np.full(len(postings), postings.video_number, np.uint32)
         codes = np.concatenate([self._codes, postings.codes])
-        kept = _place_among_equals(codes) < COMMON
-        self._codes = codes[kept]
-        self._numbers = np.concatenate([self._numbers, numbers])[kept]
-        self._ticks = np.concatenate([self._ticks, postings.ticks])[kept]
+        everything = np.stack([codes, np.append(self._numbers, numbers), np.append(self._ticks, postings.ticks)])
+        _, first = np.unique(everything, axis=1, return_index=True)
+        first = np.sort(first)
+        kept = first[_place_among_equals(codes[first]) < COMMON]
+        self._codes, self._numbers, self._ticks = everything[:, kept]
 
     def lookup(self, codes: CodeArray) -> Hits:
         """See `Lut.lookup`."""

@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
-from redis.backoff import NoBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.cluster import RedisCluster
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ClusterDownError,
+    ClusterError,
     ConnectionError,
     InvalidResponse,
     MovedError,
@@ -20,12 +23,14 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisError,
     ResponseError,
+    SlotNotCoveredError,
     TimeoutError,
     WatchError,
 )
 from redis.retry import Retry
 
 from pipeline import keys
+from pipeline.buckets import tags
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import InputError, StoreError
 from pipeline.settings import EMBEDDED, settings
@@ -33,16 +38,22 @@ from pipeline.settings import EMBEDDED, settings
 T = TypeVar("T")
 Command = tuple[Any, ...]  # name, keys and arguments
 
-SCHEMES = ("redis", "rediss", "unix")
-ACCEPTED = "embedded, redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH?db=DB"
+SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+CLUSTER = "+cluster"
+ACCEPTED = (
+    "embedded, redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix:///PATH?db=DB, "
+    "redis+cluster://HOST:PORT,HOST:PORT... or rediss+cluster://..."
+)
 LEAST_VERSION = (6, 2)
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 FETCHED_TOGETHER = 500  # values a command: one answer to many is read three times as fast as many answers
 CONFIRM_SECONDS = 10  # for a write to reach the disk; less than the lease of a writer
+CLUSTER_RETRIES, CLUSTER_PAUSE_SECONDS = 20, 0.1  # while slots move or a master is replaced; all writes may be repeated
 EMBEDDED_NAME = "the private server"
 NO_ROOM = "no room on the disk; free some space and try again"
-NOT_YET = "Redis Cluster is not in this version yet; set VNOME_REDIS to one server"
+AS_ONE = "write its URL as redis://HOST:PORT"
+AS_CLUSTER = "write its URL as redis+cluster://HOST:PORT"
 
 
 class Store:
@@ -77,17 +88,43 @@ class Store:
 
     def many(self, commands: Sequence[Command], raise_on_error: bool = True) -> list[Any]:
         """Sends commands in one round trip and returns their answers; each may name keys of one slot."""
+        if not commands:
+            return []
         pipe = self.client.pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command)  # type: ignore[no-untyped-call]
         return list(pipe.execute(raise_on_error))
 
-    def fetch(self, names: Sequence[str], last: Sequence[str]) -> tuple[list[bytes | None], list[bytes | None]]:
-        """Values of strings, in one round trip. last: names that are read after the others."""
-        wanted = [*names, *last]
-        chunks = [wanted[start : start + FETCHED_TOGETHER] for start in range(0, len(wanted), FETCHED_TOGETHER)]
-        values = [value for part in self.many([("MGET", *chunk) for chunk in chunks]) for value in part]
-        return values[: len(names)], values[len(names) :]
+    def fetch(self, names: Sequence[str], *commands: Command) -> tuple[list[bytes | None], list[Any]]:
+        """Values of strings, and the answers to other commands, in one round trip.
+
+        Of a Cluster, the values of one hash tag are read at one moment; of one server, a few hundred at a time, in
+        their order.
+        """
+        groups = self._groups(names)
+        answers = self.many([*(("MGET", *(names[i] for i in group)) for group in groups), *commands])
+        values: list[bytes | None] = [None] * len(names)
+        for group, found in zip(groups, answers, strict=False):
+            for i, value in zip(group, found, strict=True):
+                values[i] = value
+        return values, answers[len(groups) :]
+
+    def _groups(self, names: Sequence[str]) -> list[list[int]]:
+        """Places of names that one command may fetch."""
+        if not self.is_cluster:
+            return [
+                list(range(start, min(start + FETCHED_TOGETHER, len(names))))
+                for start in range(0, len(names), FETCHED_TOGETHER)
+            ]
+        by_tag: dict[str, list[int]] = {}
+        for i, name in enumerate(names):
+            by_tag.setdefault(name[name.index("{") : name.index("}")], []).append(i)
+        return list(by_tag.values())
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether this is a Redis Cluster."""
+        return isinstance(self.client, RedisCluster)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -118,17 +155,29 @@ class Store:
         """
         if not self._keeps_file:
             return
+        for tag, server in self._servers():
+            self._confirm(keys.confirmed(tag), server)
+
+    def _servers(self) -> list[tuple[str, "redis.Redis"]]:
+        """Every server that is written to, and a hash tag that it holds."""
+        if not isinstance(self.client, RedisCluster):
+            return [(tags()[0], self.client)]
+        with self.errors():
+            of_node = {self.client.get_node_from_key(keys.confirmed(tag)): tag for tag in tags()}
+            return [(tag, self.client.get_redis_connection(node)) for node, tag in of_node.items()]
+
+    def _confirm(self, name: str, server: "redis.Redis") -> None:
         for _ in range(CONFIRM_SECONDS):
             with self.errors():
                 # The server's file is one sequence: when this write is on disk, all earlier ones are, also those
                 # that came over another connection, of which WAITAOF alone would not know.
-                pipe = self.client.pipeline(transaction=False)
-                pipe.incr(keys.CONFIRMED)
+                pipe = server.pipeline(transaction=False)
+                pipe.incr(name)
                 pipe.execute_command("WAITAOF", 1, 0, 1000)  # type: ignore[no-untyped-call]
                 _, (local, _) = pipe.execute()
                 if local:
                     return
-                if self.client.info("persistence")["aof_last_write_status"] != "ok":
+                if server.info("persistence")["aof_last_write_status"] != "ok":
                     break
         raise StoreError(f"{self.address}: {NO_ROOM}")
 
@@ -139,7 +188,7 @@ def store_errors(address: str) -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        raise StoreError(f"{address} {_in_words(error, address)}") from None
+        raise StoreError(f"{address} {_in_words(error, address)}") from error
 
 
 def _in_words(error: RedisError, address: str) -> str:
@@ -153,7 +202,9 @@ def _in_words(error: RedisError, address: str) -> str:
     if isinstance(error, ReadOnlyError):
         return "is a read-only replica; set VNOME_REDIS to its primary"
     if isinstance(error, MovedError):
-        return f"is part of a Redis Cluster: {NOT_YET}"
+        return f"is part of a Redis Cluster: {AS_CLUSTER}"
+    if isinstance(error, ClusterDownError | ClusterError | SlotNotCoveredError):
+        return "is a Cluster of which some slots are not served; check that all its masters run"
     if isinstance(error, BusyLoadingError):
         return "is still loading its data; try again in a moment"
     if isinstance(error, InvalidResponse):
@@ -180,18 +231,47 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
         server = EmbeddedServer(home or settings().home)
         path = server.connect()
         return Store(redis.Redis(unix_socket_path=str(path), **_options()), EMBEDDED_NAME, server)
-    _check_form(chosen)
     shown = without_password(chosen)
     address = f"Redis at {shown}"
+    seeds = _seeds(chosen)
+    for seed in seeds:
+        _check_form(seed)
+    for seed in seeds[:-1]:
+        try:
+            return _open(seed, address)
+        except StoreError as error:
+            if not isinstance(error.__cause__, ConnectionError | TimeoutError):
+                raise
+    return _open(seeds[-1], address)
+
+
+def _open(url: str, address: str) -> Store:
     try:
-        client = redis.Redis.from_url(chosen, **_options())
-        probe = redis.Redis.from_url(chosen, **_options(answer_seconds=CONNECT_SECONDS))
+        probe = redis.Redis.from_url(url.replace(CLUSTER, "", 1), **_options(answer_seconds=CONNECT_SECONDS))
     except ValueError:  # its text may hold a part of the password
-        raise InputError(f"VNOME_REDIS={shown} cannot be read; accepted: {ACCEPTED}") from None
+        raise InputError(f"VNOME_REDIS={without_password(url)} cannot be read; accepted: {ACCEPTED}") from None
     with store_errors(address), closing(probe):
-        _check_server(probe, address)
+        _check_server(probe, address, url)
         keeps_file = _keeps_file(probe)
-    return Store(client, address, keeps_file=keeps_file)
+        return Store(_connect(url), address, keeps_file=keeps_file)
+
+
+def _connect(url: str) -> "redis.Redis":
+    """A client of a server, or of a Cluster, which mostly offers the same methods."""
+    if CLUSTER not in url.partition("://")[0]:
+        return redis.Redis.from_url(url, **_options())
+    cluster: Any = RedisCluster.from_url(url.replace(CLUSTER, "", 1), **_options(retries=CLUSTER_RETRIES))
+    return cluster  # type: ignore[no-any-return]
+
+
+def _seeds(url: str) -> list[str]:
+    """The same URL for each of the hosts that a Cluster's URL may name, separated by commas."""
+    scheme, separator, rest = url.partition("://")
+    if CLUSTER not in scheme:
+        return [url]
+    user, at, place = rest.rpartition("@")
+    hosts, slash, path = place.partition("/")
+    return [f"{scheme}{separator}{user}{at}{host}{slash}{path}" for host in hosts.split(",")]
 
 
 def without_password(url: str) -> str:
@@ -215,30 +295,31 @@ def _check_form(url: str) -> None:
         _ = parts.port
     except ValueError:
         raise InputError(f"VNOME_REDIS={shown} cannot be read; accepted: {ACCEPTED}") from None
-    if parts.scheme == "redis+cluster":
-        raise InputError(f"VNOME_REDIS={shown}: {NOT_YET}")
     if parts.scheme not in SCHEMES:
         raise InputError(f"VNOME_REDIS={shown} is not one of: {ACCEPTED}")
     database = parts.path.strip("/")
+    if CLUSTER in parts.scheme and database not in ("", "0"):
+        raise InputError(f"VNOME_REDIS={shown}: a Cluster has database 0 alone; accepted: {ACCEPTED}")
     if parts.scheme != "unix" and database and not database.isdecimal():
         raise InputError(f"VNOME_REDIS={shown}: the database is not a number; accepted: {ACCEPTED}")
 
 
-def _options(answer_seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+def _options(answer_seconds: float = ANSWER_SECONDS, retries: int = 0) -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": answer_seconds,
-        "retry": Retry(NoBackoff(), 0),
+        "retry": Retry(ConstantBackoff(CLUSTER_PAUSE_SECONDS) if retries else NoBackoff(), retries),
     }
 
 
-def _check_server(client: "redis.Redis", address: str) -> None:
+def _check_server(client: "redis.Redis", address: str, url: str) -> None:
     about = client.info("server")
     version = str(about.get("redis_version", "0"))
     if tuple(int(part) for part in version.split(".")[:2]) < LEAST_VERSION:
         raise StoreError(f"{address} is version {version}; VNOME needs 6.2 or later")
-    if "cluster" in (about.get("redis_mode"), about.get("server_mode")):  # of Redis, of Valkey
-        raise StoreError(f"{address} is part of a Redis Cluster: {NOT_YET}")
+    if (CLUSTER in url) != ("cluster" in (about.get("redis_mode"), about.get("server_mode"))):  # of Redis, of Valkey
+        is_what = f"is no Redis Cluster; {AS_ONE}" if CLUSTER in url else f"is part of a Redis Cluster; {AS_CLUSTER}"
+        raise StoreError(f"{address} {is_what}")
 
 
 def _keeps_file(client: "redis.Redis") -> bool:

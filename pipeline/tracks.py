@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from pipeline import keys
 from pipeline.codes import CODE_BITS, CodeArray, MarginArray, SecondsArray, pack_bits
 from pipeline.errors import MediaError, StoreError
 from pipeline.soft import MIDDLING, LevelArray, SoftArray, levels_of, soft_of_margins, soft_of_steps, soft_steps
-from pipeline.store import Store
+from pipeline.store import Command, Store
 
 BLOCK_MS = 60_000  # a query of ten seconds reads one or two blocks of a film of any length
 STEP_MS = 20  # moments are stored in steps
@@ -199,10 +200,11 @@ class Tracks:
         with self._store.errors():
             pipe.execute()
 
-    def read(self, windows: Sequence[tuple[int, float, float]]) -> list[Track]:
-        """Parts (number, from seconds, to seconds) of tracks in one round trip; empty where there is nothing.
+    def read(self, windows: Sequence[tuple[int, float, float]], *commands: Command) -> tuple[list[Track], list[Any]]:
+        """Parts (number, from seconds, to seconds) of tracks, and the answers to other commands, in one round trip.
 
         The runs that touch the window, also the one that is open at its start; the last may end with the window.
+        Empty where there is nothing.
         """
         spans = []
         for _, start, stop in windows:
@@ -214,13 +216,13 @@ class Tracks:
             for block in range(first, after)
         ]
         with self._store.errors():
-            blocks, _ = self._store.fetch(names, [])
+            blocks, answers = self._store.fetch(names, *commands)
         tracks, at = [], 0
         for from_ms, to_ms, first, after in spans:
             mine = blocks[at : at + after - first]
             at += after - first
             tracks.append(unpack_blocks(mine, first).slice(from_ms, to_ms))
-        return tracks
+        return tracks, answers
 
     def whole(self, number: int) -> Track:
         """The whole track; empty where there is none."""
@@ -240,7 +242,7 @@ class Tracks:
         while True:
             names = [keys.track(number, block) for block in range(len(found), len(found) + BLOCKS_AT_ONCE)]
             with self._store.errors():
-                blocks, _ = self._store.fetch(names, [])
+                blocks, _ = self._store.fetch(names)
             there = [block for block in blocks if block]
             found += there
             if len(there) < BLOCKS_AT_ONCE:

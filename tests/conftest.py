@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -29,6 +28,8 @@ from pipeline.logs import LIBRARIES
 from pipeline.settings import settings
 from pipeline.store import Store, open_store
 from tests.kafka_broker import BrokerError, GivenBroker, KafkaBroker, missing, running_broker
+from tests.ports import free_port
+from tests.redis_cluster import Cluster, running_cluster
 
 SEED = 20140401
 START_SECONDS = 10.0
@@ -183,12 +184,6 @@ def own_topics(kafka: KafkaBroker) -> Iterator[Topics]:
             admin.close()
 
 
-def free_port() -> int:
-    """A port of the loopback on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """URL of a real server, one for the whole session."""
@@ -224,3 +219,25 @@ def store(redis_url: str) -> Iterator[Store]:
         assert opened.client.dbsize() == 0, f"the database of {REDIS_VARIABLE} is not empty"
         yield opened
         opened.client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def whole_cluster() -> Iterator[Cluster]:
+    """A real Redis Cluster of three masters, one for the whole session."""
+    reason = _no_server()
+    if reason is not None:
+        skip_or_fail("cluster", reason)
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(whole_cluster: Cluster) -> Cluster:
+    """The same, empty and with all its masters."""
+    for node in whole_cluster.nodes:
+        if node.process is None:
+            node.start()
+    whole_cluster.await_whole()
+    for node in whole_cluster.nodes:
+        node.client.flushall()
+    return whole_cluster

@@ -28,8 +28,8 @@ from pipeline.media import read_frames
 from pipeline.messages import frame_headers
 from pipeline.query import QUERY_FPS
 from tests.commands import COMMAND
-from tests.conftest import free_port
 from tests.kafka_broker import KafkaBroker
+from tests.ports import free_port
 
 WAIT_SECONDS = 60.0
 

@@ -49,10 +49,14 @@ def test_hit_names_probe_video_and_moment(lut: Lut) -> None:
     ]
 
 
-def test_duplicates_are_kept_and_each_probe_gets_its_hits(lut: Lut) -> None:
+def test_the_same_posting_again_changes_nothing_and_each_probe_gets_its_hits(lut: Lut) -> None:
     lut.add(posted(1, array(9, 9), array(0, 0)))
-    lut.add(posted(1, array(9), array(0)))
-    assert triples(lut.lookup(array(9, 9))) == [(0, 1, 0)] * 3 + [(1, 1, 0)] * 3
+    lut.add(posted(1, array(9, 9), array(0, 1)))
+    lut.add(posted(2, array(9), array(1)))
+    hits = [(1, 0), (1, 125), (2, 125)]
+    assert triples(lut.lookup(array(9, 9))) == [(0, *hit) for hit in hits] + [(1, *hit) for hit in hits]
+    lut.remove(1, array(9))
+    assert triples(lut.lookup(array(9))) == [(0, 2, 125)]
 
 
 def test_nothing_asked_or_nothing_stored_gives_no_hits(lut: Lut) -> None:

@@ -38,8 +38,8 @@ from pipeline.store import Store
 from pipeline.views import CodedFrame
 from tests.bundle_samples import other_bundle
 from tests.commands import Vnome
-from tests.conftest import free_port
 from tests.kafka_broker import KafkaBroker
+from tests.ports import free_port
 from tests.streaming import film_frames, jpeg, running_stack, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]

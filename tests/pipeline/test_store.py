@@ -16,7 +16,7 @@ from pipeline.embedded import Answer, ask, server_binary
 from pipeline.errors import InputError, StoreError
 from pipeline.settings import settings
 from pipeline.store import Store, open_store, store_errors, without_password
-from tests.conftest import free_port
+from tests.ports import free_port
 
 SECRET = "s3cret"  # noqa: S105
 
@@ -61,7 +61,8 @@ def test_settings_name_the_store(redis_url: str, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("redis+cluster://:s3cret@a,b:7000", "Redis Cluster is not in this version yet"),
+        ("redis+cluster://:s3cret@a,b:port", "VNOME_REDIS=redis+cluster://b:port cannot be read"),
+        ("redis+cluster://:s3cret@a,b:7000/1", "a Cluster has database 0 alone"),
         ("http://user:s3cret@host:80", "is not one of: embedded, redis://"),
         ("localhost:6379", "is not one of: embedded, redis://"),
         ("", "is not one of: embedded, redis://"),

@@ -19,7 +19,7 @@ from pipeline import webhooks
 from pipeline.errors import InputError
 from pipeline.relay import DeliveryError
 from pipeline.webhooks import Webhook
-from tests.conftest import free_port
+from tests.ports import free_port
 
 EVENT = {"id": "lobby/1/found", "event": "found", "title": "Così fan tutte"}
 
