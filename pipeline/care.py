@@ -4,7 +4,7 @@ every video has its number, every number its video
 a track has as many runs as its record says
 the look-up table holds exactly the postings that follow from every track, but for those of common codes (stop words)
 nothing is stored under a number that neither is in the catalogue nor is being worked on
-the count of postings is the sum over all videos
+the count of postings is the sum over all videos, that of a partition of the table what its buckets hold
 """
 
 from collections import defaultdict
@@ -60,7 +60,7 @@ class Care:
             self._library.recover()
         records = self._library.videos()
         faults = [*self._numbers(records, mend), *self._postings(records, mend), *self._strays(mend)]
-        return [*faults, *self._count(mend)]
+        return [*faults, *self._count(mend), *self._partitions(mend)]
 
     def _numbers(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
         with self._store.errors():
@@ -148,6 +148,10 @@ class Care:
             stored, wanted = self._store.transaction(read, keys.POSTINGS, keys.VIDEOS)
         if stored != wanted:
             yield Fault("catalogue", f"it counts {stored} postings instead of {wanted}", mend)
+
+    def _partitions(self, mend: bool) -> Iterator[Fault]:
+        for state, count in self._library.lut.miscounted(mend):
+            yield Fault("catalogue", f"a partition counts {state.postings} postings instead of {count}", mend)
 
     def _in_work(self) -> set[int]:
         with self._store.errors():

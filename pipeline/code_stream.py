@@ -130,7 +130,7 @@ class CodeStream:
             fields = _fields(entry)
             message = entry.message
             arguments += [message.ts_ns // 1_000_000, message.seq, message.place.offset, len(fields), *fields]
-        pipe.eval(_PUSH, 2, *names, *arguments)
+        pipe.execute_command("EVAL", _PUSH, 2, *names, *arguments)  # of a Cluster, too
 
     def read(self, name: str, start: str = "-", stop: str = "+", count: int = 1000) -> Iterator[StoredFrame]:
         """The entries of a stream from one id to another, both inclusive, `count` a round trip."""

@@ -59,6 +59,7 @@ local function put(key, data)
   if #data == 0 then redis.call('DEL', key) else redis.call('SET', key, data) end
 end
 local function done(buckets, count)
+  count = math.max(count, 0)
   if count == 0 and generation == '0' then
     redis.call('DEL', KEYS[1])
     return {1, '4 0 0'}
@@ -137,6 +138,12 @@ put(KEYS[4], table.concat(halves[2]))
 return done(buckets + 1, count)
 """.replace("RECORD", str(RECORD_BYTES))
 
+# ARGV: how many postings the state says, and how many there are.
+_RECOUNT = """
+if count ~= ARGV[2] then return {0, state} end
+return done(buckets, tonumber(ARGV[3]))
+"""
+
 
 class _Script:
     """A script, by its text and by the name that Redis gives it."""
@@ -146,7 +153,7 @@ class _Script:
         self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324  how Redis names a script
 
 
-ADD, REMOVE, SPLIT = _Script(_ADD), _Script(_REMOVE), _Script(_SPLIT)
+ADD, REMOVE, SPLIT, RECOUNT = _Script(_ADD), _Script(_REMOVE), _Script(_SPLIT), _Script(_RECOUNT)
 
 
 @dataclass(frozen=True)
@@ -284,10 +291,26 @@ class RedisLut:
                 return found
         raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
 
+    def miscounted(self, mend: bool) -> list[tuple[State, int]]:
+        """Partitions whose state says another number of postings than they hold: the state, and the true number."""
+        wrong = []
+        for partition in range(PARTITIONS):
+            for _ in range(MOST_TRIES):
+                before = self._states[partition]
+                count = len(self.contents(partition).mixed)
+                state = self._states[partition]
+                if count == state.postings or before == state:  # nobody wrote meanwhile
+                    break
+            if count != state.postings:
+                wrong.append((state, count))
+                if mend:
+                    self._call(RECOUNT, [(partition, [], [state.layout, state.postings, count])])
+        return wrong
+
     def states(self) -> list[State]:
         """Of all partitions, as they are now."""
         with self._store.errors():
-            stored = self._store.many([("GET", keys.lut_state(tag)) for tag in tags()])
+            stored, _ = self._store.fetch([keys.lut_state(tag) for tag in tags()])
         self._states = [State.of_text(text, self._store.address) for text in stored]
         return list(self._states)
 

@@ -210,10 +210,21 @@ def redis_url() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of a module that says `ON_CLUSTER = True` run on a server and on a cluster."""
+    if getattr(metafunc.module, "ON_CLUSTER", False) and {"store", "redis_url"} & {*metafunc.fixturenames} == {"store"}:
+        on_cluster = pytest.param("cluster", marks=pytest.mark.cluster)
+        metafunc.parametrize("store", ["server", on_cluster], indirect=True)
+
+
 @pytest.fixture
-def store(redis_url: str) -> Iterator[Store]:
-    """An open and empty store on a real server."""
-    with open_store(redis_url) as opened:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """An open and empty store on a real server; in some modules also on a real cluster."""
+    if getattr(request, "param", "server") == "cluster":
+        with open_store(request.getfixturevalue("cluster").url) as opened:
+            yield opened
+        return
+    with open_store(request.getfixturevalue("redis_url")) as opened:
         if not os.environ.get(REDIS_VARIABLE):
             opened.client.flushdb()
         assert opened.client.dbsize() == 0, f"the database of {REDIS_VARIABLE} is not empty"

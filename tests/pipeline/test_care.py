@@ -16,6 +16,7 @@ from tests.commands import Vnome
 from tests.memory_reference import film_codes
 
 pytestmark = pytest.mark.redis
+ON_CLUSTER = True
 
 FILMS = {"one": film_codes(1, 90), "two": film_codes(2, 40)}
 
@@ -73,6 +74,14 @@ def stray_keys(library: Library) -> None:
     library.store.client.hset(keys.subtitles(57), "it", "x")
 
 
+def wrong_partition(library: Library) -> None:
+    (key, *_) = (name for name in library.store.client.scan_iter(match=keys.LUT) if name.endswith(b"}"))
+    text = library.store.client.get(key)
+    assert isinstance(text, bytes)
+    buckets, count, generation = text.split()
+    library.store.client.set(key, b"%b %d %b" % (buckets, int(count) + 7, generation))
+
+
 def wrong_count(library: Library) -> None:
     library.store.client.set(keys.POSTINGS, 5)
 
@@ -85,6 +94,7 @@ DAMAGES = [
     lost_number,
     stray_number,
     stray_keys,
+    wrong_partition,
     wrong_count,
 ]
 

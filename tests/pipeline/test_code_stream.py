@@ -15,6 +15,7 @@ from pipeline.store import Store
 from pipeline.views import CodedFrame
 
 pytestmark = pytest.mark.redis
+ON_CLUSTER = True
 
 START_NS = 1_790_000_000_000_000_000
 

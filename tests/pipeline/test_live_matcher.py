@@ -25,6 +25,7 @@ from pipeline.views import SCREEN, WHOLE, CodedFrame
 from tests.memory_reference import film_codes
 
 pytestmark = pytest.mark.redis
+ON_CLUSTER = True
 
 NS = 1_000_000_000
 BEGUN_SECONDS = 300  # ago, when a camera first sent: long enough for what the tests play, and not long ago

@@ -15,6 +15,7 @@ from pipeline.store import Store, open_store
 from tests.streaming import wait_until
 
 pytestmark = pytest.mark.redis
+ON_CLUSTER = True
 
 
 class Receiver:
