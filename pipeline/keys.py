@@ -11,6 +11,8 @@ SCHEMA = CATALOGUE + "schema"  # string: JSON {"schema": 1, "encoder": sha256 or
 NEXT_NUMBER = CATALOGUE + "next-number"  # string: counter of video numbers
 VIDEOS = CATALOGUE + "videos"  # hash: video id -> JSON record
 NUMBERS = CATALOGUE + "numbers"  # hash: video number -> video id; what is not here is invisible to queries
+REBUILT = CATALOGUE + "rebuilt"  # string: counter of rebuilds of the look-up table
+REBUILD = CATALOGUE + "rebuild"  # string with a time to live: the process that rebuilds it
 PENDING = CATALOGUE + "pending"  # hash: video number -> JSON of a change that is not finished
 POSTINGS = CATALOGUE + "postings"  # string: postings of all visible videos
 
@@ -28,6 +30,12 @@ def lut_state(tag: str) -> str:
 def bucket(tag: str, generation: int, number: int) -> str:
     """String: packed postings of a bucket. A partition that is built anew has two generations side by side."""
     return f"vnome:lut:{{{tag}}}{':/'[generation % 2]}{number:x}"
+
+
+def bucket_in(name: bytes) -> tuple[str, int, int] | None:
+    """Tag, generation (0 or 1) and number in the name of a bucket; None for the name of a state."""
+    tag, _, rest = name[len(b"vnome:lut:{") :].decode().partition("}")
+    return (tag, ":/".index(rest[0]), int(rest[1:], 16)) if rest else None
 
 
 def confirmed(tag: str) -> str:

@@ -98,6 +98,11 @@ class Library:
         records = {number: _record(bytes(video).decode(), text, schema) for (number, video), text in found if text}  # type: ignore[arg-type]
         return {number: record for number, record in records.items() if record.number == number}
 
+    def numbers(self) -> set[int]:
+        """The numbers of all visible videos."""
+        with self.store.errors():
+            return {int(number) for number in self._client.hkeys(keys.NUMBERS)}
+
     def posting_count(self) -> int:
         """Postings of all visible videos."""
         with self.store.errors():
@@ -248,6 +253,7 @@ class Library:
         """The rest of adding a video, from its postings on. recovering: a later change of the video wins."""
         number = record.number
         # Step 3. Postings.
+        rebuilt = self._client.get(keys.REBUILT)
         postings = Postings.of_track(number, track)
         for start in range(0, len(postings), POSTINGS_A_WRITE):
             self._journal.renew(number)
@@ -257,6 +263,8 @@ class Library:
         self.store.confirm()
         # Step 5. One transaction makes it visible and retires what it replaces.
         verdict, retired = self._commit(record, recovering)
+        if verdict in ("added", "replaced") and self._client.get(keys.REBUILT) != rebuilt:
+            self.lut.add(postings)  # some may have gone into a table that was exchanged meanwhile
         # Step 6. That is on disk, too.
         self.store.confirm()
         # Step 7. What it replaced, or what came to nothing, is deleted.

@@ -40,6 +40,7 @@ from pipeline.store import Store
 
 BUCKET_POSTINGS = 48  # on average, above which a partition gets another bucket
 CHANGED_TOGETHER = 10_000  # postings in one pipeline of changes: about 10 MB on the server's wire and in its file
+BUCKETS_TOGETHER = 2_000  # written or deleted in one pipeline, about 1 MB
 SPLITS_TOGETHER = 500  # in one pipeline
 MOST_TRIES = 1000  # of a change or look-up while others make the partition grow
 
@@ -261,8 +262,12 @@ class RedisLut:
     def remove_all(self, video_numbers: Sequence[int]) -> None:
         """Removes all postings of these videos, whatever their codes: a pass over the whole table."""
         for contents in self.scan():
-            for number in np.intersect1d(contents.numbers, np.array(video_numbers, np.uint32)).tolist():
-                self._remove(number, np.unique(contents.mixed[contents.numbers == number]))
+            self.remove_from(video_numbers, contents)
+
+    def remove_from(self, video_numbers: Sequence[int], contents: Contents) -> None:
+        """Removes the postings of these videos that are among the contents."""
+        for number in np.intersect1d(contents.numbers, np.array(video_numbers, np.uint32)).tolist():
+            self._remove(number, np.unique(contents.mixed[contents.numbers == number]))
 
     def _remove(self, video_number: int, mixed: CodeArray) -> None:
         bounds = np.searchsorted(partitions_of(mixed), np.arange(PARTITIONS + 1))
@@ -290,6 +295,56 @@ class RedisLut:
             if found is not None:
                 return found
         raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
+
+    def replace(self, partition: int, contents: Contents) -> None:
+        """Puts these postings in the place of all that a partition holds, while look-ups go on.
+
+        They are written beside the old ones, then the state leads to them, then the old ones are deleted. A kill in
+        between leaves some of either, which `stray_buckets` finds.
+        """
+        tag, old = tags()[partition], self._states[partition]
+        order = np.lexsort((contents.ticks, contents.numbers, contents.mixed))
+        order = order[_first_of_equals(contents.mixed[order], COMMON)]
+        mixed = contents.mixed[order]
+        new = State(max(FIRST_BUCKETS, -(-len(mixed) // BUCKET_POSTINGS)), len(mixed), old.generation + 1)
+        buckets, starts = _groups(buckets_of(mixed, np.full(len(mixed), new.buckets)))
+        packed = pack(mixed, contents.numbers[order], contents.ticks[order]).tobytes()
+        bounds = [*(starts * RECORD_BYTES).tolist(), len(packed)]
+        names = [keys.bucket(tag, new.generation, bucket) for bucket in buckets.tolist()]
+        with self._store.errors():
+            for start in range(0, len(names), BUCKETS_TOGETHER):
+                part = range(start, min(start + BUCKETS_TOGETHER, len(names)))
+                self._store.many([("SET", names[i], packed[bounds[i] : bounds[i + 1]]) for i in part])
+            text = self._store.client.set(keys.lut_state(tag), new.text, get=True)
+            old = State.of_text(text, self._store.address)  # type: ignore[arg-type]
+            self._states[partition] = new
+            self._delete(partition, old.generation, all_buckets(old.buckets).tolist())
+
+    def stray_buckets(self) -> Iterator[tuple[int, int, int]]:
+        """Buckets of no partition's state, which a kill left behind: partition, generation (0 or 1), number."""
+        partition_of = {tag: partition for partition, tag in enumerate(tags())}
+        states = self.states()
+        with self._store.errors():
+            for name in self._store.client.scan_iter(match=keys.LUT, count=1000):
+                found = keys.bucket_in(bytes(name))
+                if found is None:
+                    continue
+                tag, generation, bucket = found
+                state = states[partition_of[tag]]
+                if generation != state.generation % 2 or not _is_bucket(bucket, state.buckets):
+                    state = self.states()[partition_of[tag]]  # it may have grown meanwhile
+                    if generation != state.generation % 2 or not _is_bucket(bucket, state.buckets):
+                        yield partition_of[tag], generation, bucket
+
+    def delete_stray(self, partition: int, generation: int, bucket: int) -> None:
+        """Deletes what `stray_buckets` found."""
+        with self._store.errors():
+            self._delete(partition, generation, [bucket])
+
+    def _delete(self, partition: int, generation: int, buckets: Sequence[int]) -> None:
+        names = [keys.bucket(tags()[partition], generation, bucket) for bucket in buckets]
+        for start in range(0, len(names), BUCKETS_TOGETHER):
+            self._store.client.delete(*names[start : start + BUCKETS_TOGETHER])
 
     def miscounted(self, mend: bool) -> list[tuple[State, int]]:
         """Partitions whose state says another number of postings than they hold: the state, and the true number."""
@@ -413,6 +468,19 @@ class RedisLut:
         records = np.frombuffer(b"".join(bucket for bucket in contents if bucket), RECORD)
         mixed = mixed_of(records, np.repeat(shared, sizes // RECORD_BYTES))
         return Contents(mixed, records["number"].copy(), ticks_of(records))
+
+
+def _is_bucket(bucket: int, size: int) -> bool:
+    """Whether a partition of so many buckets has one of this number."""
+    depth = size.bit_length() - 1
+    first, split = 1 << depth, size - (1 << depth)
+    return first + split <= bucket < 2 * first or 2 * first <= bucket < 2 * first + 2 * split
+
+
+def _first_of_equals(sorted_codes: CodeArray, most: int) -> npt.NDArray[np.int64]:
+    """Places of the first `most` of each run of equal codes."""
+    place = np.arange(len(sorted_codes)) - np.searchsorted(sorted_codes, sorted_codes)
+    return np.flatnonzero(place < most)
 
 
 def _groups(sorted_values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -1,0 +1,99 @@
+"""The look-up table made anew from the tracks, while queries and changes of the catalogue go on.
+
+The postings of all videos are sorted by partition into files, then each partition is exchanged as a whole. What was
+added, replaced or removed meanwhile is told by the catalogue at the end; a writer that is at work then sees by the
+counter of rebuilds that it must add its postings once more, which changes nothing where they are.
+"""
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import keys
+from pipeline.buckets import PARTITIONS, mix, partitions_of
+from pipeline.errors import StoreError
+from pipeline.library import Library
+from pipeline.lut import Contents
+from pipeline.postings import Postings
+
+LEASE_MS = 60_000
+_ROW = np.dtype([("mixed", "<u4"), ("number", "<u4"), ("tick", "<u4")])
+
+
+def rebuild(library: Library, report: Callable[[int, int], None]) -> int:
+    """Makes the table anew and returns how many postings it has.
+
+    report: called with what is done and what there is to do, in videos and partitions. Raises StoreError when the
+    store fails, or when another process is rebuilding it; what was there is still found then.
+    """
+    with _lease(library), tempfile.TemporaryDirectory(prefix="vnome-rebuild-") as folder:
+        library.recover()
+        # 1. All postings, by partition, of the videos that are there now.
+        videos = library.numbers()
+        spill = _Spill(Path(folder))
+        for done, number in enumerate(sorted(videos)):
+            spill.add(Postings.of_track(number, library.whole_track(number)[0]))
+            report(done + 1, len(videos) + PARTITIONS)
+        # 2. Partition after partition.
+        for partition in range(PARTITIONS):
+            _renew(library)
+            library.lut.replace(partition, spill.contents(partition))
+            report(len(videos) + partition + 1, len(videos) + PARTITIONS)
+        # 3. What has changed meanwhile.
+        with library.store.errors():
+            library.store.client.incr(keys.REBUILT)
+        now = library.numbers()
+        for number in sorted(now - videos):
+            library.lut.add(Postings.of_track(number, library.whole_track(number)[0]))
+        gone = videos - now
+        for partition in range(PARTITIONS) if gone else ():
+            library.lut.remove_from(sorted(gone), spill.contents(partition))
+        for stray in list(library.lut.stray_buckets()):
+            library.lut.delete_stray(*stray)
+        library.store.confirm()
+    return sum(state.postings for state in library.lut.states())
+
+
+class _Spill:
+    """Postings in a file for each partition."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = [folder / str(partition) for partition in range(PARTITIONS)]
+
+    def add(self, postings: Postings) -> None:
+        mixed = mix(postings.codes)
+        rows = np.empty(len(mixed), _ROW)
+        rows["mixed"], rows["number"], rows["tick"] = mixed, postings.video_number, postings.ticks
+        partitions = partitions_of(mixed)
+        for partition in np.unique(partitions).tolist():
+            with self._files[partition].open("ab") as file:
+                file.write(rows[partitions == partition].tobytes())
+
+    def contents(self, partition: int) -> Contents:
+        path = self._files[partition]
+        rows = np.fromfile(path, _ROW) if path.exists() else np.empty(0, _ROW)
+        return Contents(rows["mixed"].copy(), rows["number"].copy(), rows["tick"].copy())
+
+
+@contextmanager
+def _lease(library: Library) -> Iterator[None]:
+    """This process alone rebuilds. Raises StoreError when another does."""
+    mine = uuid.uuid4().hex
+    with library.store.errors():
+        taken = library.store.client.set(keys.REBUILD, mine, nx=True, px=LEASE_MS)
+    if not taken:
+        raise StoreError(f"{library.store.address}: another process is rebuilding the table; wait until it is done")
+    try:
+        yield
+    finally:
+        with library.store.errors():
+            library.store.client.delete(keys.REBUILD)
+
+
+def _renew(library: Library) -> None:
+    with library.store.errors():
+        library.store.client.pexpire(keys.REBUILD, LEASE_MS)
