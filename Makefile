@@ -20,7 +20,7 @@ lint: $(DEV)/.done      ## ruff and mypy
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 
-bench: bench-index-film bench-camera bench-stream ## all benchmarks
+bench: bench-index-film bench-camera bench-stream bench-index ## all benchmarks
 
 bench-%: $(DEV)/.done   ## one benchmark, tests/benchmarks/bench_NAME.py
 	$(DEV)/bin/python -m tests.benchmarks.bench_$(subst -,_,$*) $(ARGS)

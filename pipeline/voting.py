@@ -10,6 +10,7 @@ from pipeline.postings import Hits
 from pipeline.probing import probe_codes
 
 BIN_SECONDS = 0.5  # offsets are counted in bins this wide, each vote also in the next two: see `count_votes`
+LEAST_SHARE = 0.15  # of the most votes; a place with fewer is not worth its verification
 CODE_CAP = 400  # hits of one code that vote; a commoner code is a stop word and brings only its first ones
 
 
@@ -67,6 +68,7 @@ def count_votes(probes: Probes, hits: Hits, middle_seconds: float, postings: int
     spread = np.concatenate([np.stack([number, bins + step, run]) for step in range(3)], axis=1)  # (3, 3 K)
     places, votes = _sum_best(spread, np.tile(weight[kept], 3))
     best = np.argsort(-votes, kind="stable")[:most]
+    best = best[votes[best] >= LEAST_SHARE * votes[best[0]]]
     return [Candidate(int(places[0, i]), (places[1, i] + 0.5) * BIN_SECONDS, float(votes[i])) for i in best]
 
 
