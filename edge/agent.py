@@ -18,7 +18,7 @@ from pipeline.frames import Frame
 from pipeline.indexing import INDEX_FPS, INDEX_MAX_SIDE
 from pipeline.logs import get_logger
 from pipeline.media import read_frames
-from pipeline.messages import CODE, END, QUERY, REFERENCE
+from pipeline.messages import CODE, END, KEEP_SECONDS, QUERY, REFERENCE
 from pipeline.metrics import Metrics
 from pipeline.query import QUERY_FPS
 from pipeline.views import ViewReader, code_frames
@@ -47,6 +47,7 @@ class CameraConfig:
     encode: bool = False
     role: str = QUERY
     video: str = ""
+    keep: int = KEEP_SECONDS
     title: str = ""
     budget_bytes: int = BUDGET_BYTES
 
@@ -121,14 +122,15 @@ class Agent:
 
     def _run_camera(self, config: CameraConfig, result: CameraResult, stop: threading.Event) -> None:
         sender = CameraSender(
-            self._producer, self._topic, config.camera, self._metrics, config.budget_bytes, config.role, config.video
-        )
+            self._producer, self._topic, config.camera, self._metrics, config.budget_bytes, config.role, config.video,
+            config.keep,
+        )  # fmt: skip
         try:
             (self._send_reference if config.role == REFERENCE else self._send_live)(config, sender, stop)
         except MediaError as error:
             result.error = str(error)
         finally:
-            sender.close(STOP_SECONDS if config.role == QUERY else 60.0)
+            sender.close(STOP_SECONDS if config.role != REFERENCE else 60.0)
             result.sent, result.dropped = sender.sent, sender.dropped
             log.info("camera done", camera=config.camera, sent=sender.sent, dropped=sender.dropped)
 

@@ -18,7 +18,7 @@ from pipeline.encoder import default_encoder
 from pipeline.errors import EXIT_DONE, InputError, ServiceError
 from pipeline.health import HealthServer
 from pipeline.logs import configure, get_logger
-from pipeline.messages import QUERY, REFERENCE, is_id
+from pipeline.messages import CHANNEL, KEEP_SECONDS, MOST_KEEP_SECONDS, QUERY, REFERENCE, is_id
 from pipeline.metrics import Metrics
 from pipeline.query import QUERY_FPS
 
@@ -43,9 +43,16 @@ def ingest(
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Frames a second that are sent at most.")] = QUERY_FPS,
     loop: Annotated[bool, typer.Option("--loop", help="Play a file again and again.")] = False,
     encode: Annotated[bool, typer.Option("--encode", help="Send codes instead of pictures.")] = False,
-    role: Annotated[str, typer.Option(help="query, or reference: index the film under --video.")] = QUERY,
-    video: Annotated[str, typer.Option(metavar="ID", help="Of a reference's video.  [default: file name]")] = "",
+    role: Annotated[
+        str, typer.Option(help="query; reference: index the film under --video; channel: index it as it airs.")
+    ] = QUERY,
+    video: Annotated[
+        str, typer.Option(metavar="ID", help="Of a reference or a channel.  [default: of a reference, the file's name]")
+    ] = "",
     title: Annotated[str, typer.Option(help="Of a reference.  [default: its id]")] = "",
+    keep: Annotated[
+        int, typer.Option(metavar="SECONDS", help="For how long a channel is kept.", min=1, max=MOST_KEEP_SECONDS)
+    ] = KEEP_SECONDS,
     budget: Annotated[int, typer.Option(min=100_000, help="Bytes of a camera not yet acknowledged.")] = BUDGET_BYTES,
     topic: Annotated[str, typer.Option(help="Kafka topic.")] = FRAMES,
     metrics_at: Annotated[
@@ -55,7 +62,7 @@ def ingest(
 ) -> int:
     """Send cameras to Kafka (VNOME_KAFKA). Stops orderly on Ctrl-C; a file ends with its end."""
     configure()
-    options = {"fps": fps, "loop": loop, "encode": encode, "role": role, "video": video, "title": title}
+    options = {"fps": fps, "loop": loop, "encode": encode, "role": role, "video": video, "title": title, "keep": keep}
     cameras = _cameras(source, camera, config, options, budget)
     servers = bootstrap_servers()
     models = _models() if any(one.encode for one in cameras) else None
@@ -87,8 +94,12 @@ def _cameras(
         raise InputError("give a SOURCE with --camera ID, or --config FILE.yaml")
     if config is not None:
         return _read_config(config, options, budget)
-    if options["role"] not in (QUERY, REFERENCE):
-        raise InputError(f"--role {options['role']!r} is neither query nor reference")
+    if options["role"] not in (QUERY, REFERENCE, CHANNEL):
+        raise InputError(f"--role {options['role']!r} is not query, reference or channel")
+    if options["role"] == CHANNEL:
+        if not options["video"] or options["title"]:
+            raise InputError("--role channel needs --video ID, its name, and has no --title")
+        return [CameraConfig(camera or options["video"], str(source), budget_bytes=budget, **options)]
     if options["role"] == REFERENCE:
         options["video"] = options["video"] or Path(str(source)).stem
         camera = camera or re.sub(r"[^A-Za-z0-9._:@-]", "-", options["video"])[:128]

@@ -11,7 +11,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from pipeline.messages import CODE, JPEG, QUERY, frame_headers
+from pipeline.messages import CHANNEL, CODE, JPEG, KEEP_SECONDS, QUERY, frame_headers
 from pipeline.metrics import Metrics
 
 BUDGET_BYTES = 2_000_000  # 4 s of 640 x 360 JPEG at 10 frames a second and more
@@ -32,16 +32,17 @@ class Outgoing:
 class CameraSender:
     """Sends the frames of one camera, in a thread of its own.
 
-    role, video: see `pipeline.messages`. Frame numbers begin at the milliseconds of the epoch, so that they rise also
-    over restarts.
+    role, video, keep_seconds: see `pipeline.messages`. Frame numbers begin at the milliseconds of the epoch, so that
+    they rise also over restarts.
     """
 
     def __init__(
         self, producer: Any, topic: str, camera: str, metrics: Metrics, budget_bytes: int = BUDGET_BYTES,
-        role: str = QUERY, video: str = "",
+        role: str = QUERY, video: str = "", keep_seconds: int = KEEP_SECONDS,
     ) -> None:  # fmt: skip
         self._producer, self._topic = producer, topic
         self._camera, self._role, self._video = camera, role, video
+        self._keep = {"keep": str(keep_seconds)} if role == CHANNEL else {}
         self._metrics, self._budget_bytes = metrics, budget_bytes
         self._seq = time.time_ns() // 1_000_000
         self._next: Outgoing | None = None
@@ -112,6 +113,7 @@ class CameraSender:
     def _send(self, message: Outgoing) -> None:
         self._seq += 1
         more = {"views": message.views, "encoder": message.encoder} if message.type == CODE else {}
+        more |= self._keep
         headers = frame_headers(message.ts_ns, self._seq, message.type, self._role, self._video, **more)
         size = len(message.value)
         try:

@@ -39,7 +39,7 @@ def write_backup(library: Library, path: Path, report: Callable[[int, int], None
     report: called with videos done and videos in all. Raises InputError when the file cannot be written, StoreError.
     """
     part = path.with_name(f"{path.name}.part")
-    videos = library.videos()
+    videos = [record for record in library.videos() if not record.is_live]  # a channel comes by itself
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             kept = [

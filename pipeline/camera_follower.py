@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from pipeline.channels import aired_at
 from pipeline.code_stream import NS, StoredFrame
 from pipeline.library import Library
 from pipeline.matching import Match, Matcher, Odds
@@ -21,7 +22,8 @@ JUMP_SECONDS = 30.0  # without a frame, or back in time: another stream, which b
 class MatchEvent:
     """What changed on a camera. event: found, moved or lost. time: capture time of the frame that decided, epoch s.
 
-    at_seconds: the film's moment then. id: the same when the event is told again.
+    at_seconds: the film's moment then. id: the same when the event is told again. aired_at: of a channel, when that
+    moment was on the air, UTC.
     """
 
     id: str
@@ -33,11 +35,13 @@ class MatchEvent:
     at_seconds: float
     speed: float
     confidence: float
+    aired_at: str | None = None
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
         rounded = {"time": round(self.time, 3), "at_seconds": round(self.at_seconds, 3), "speed": round(self.speed, 4)}
-        return {**asdict(self), **rounded, "confidence": round(self.confidence, 6)}
+        fields = {**asdict(self), **rounded, "confidence": round(self.confidence, 6)}
+        return {name: value for name, value in fields.items() if name != "aired_at" or value}
 
 
 @dataclass
@@ -194,11 +198,16 @@ class CameraFollower:
                 at_seconds=match.film_seconds(event.at),
                 speed=match.speed,
                 confidence=match.confidence,
+                aired_at=self._aired_at(match.number, match.film_seconds(event.at)),
             )
         )
 
     def _epoch(self, at: float) -> float:
         return self._origin_ns / NS + at
+
+    def _aired_at(self, number: int, at_seconds: float) -> str | None:
+        record = self._library.resolve([number]).get(number)
+        return aired_at(record, at_seconds) if record else None
 
     def _named(self, number: int) -> tuple[str, str]:
         record = self._library.resolve([number]).get(number)

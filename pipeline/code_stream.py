@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import keys
-from pipeline.messages import FrameMessage
+from pipeline.messages import CHANNEL, FrameMessage
 from pipeline.store import Store
 from pipeline.views import CodedFrame
 from pipeline.wire import pack_readings, unpack_readings
@@ -112,6 +112,9 @@ class CodeStream:
             for (video, camera, place), members in groups.items():
                 self._push_source(pipe, video, camera, place, [entries[i] for i in members])
             newest = {e.message.camera: e.message.ts_ns / NS for e in entries if not e.message.video}
+            for message in {e.message.video: e.message for e in entries if e.message.role == CHANNEL}.values():
+                about = {"keep": message.keep_seconds, "seen": message.ts_ns // 1_000_000}
+                pipe.hset(keys.CHANNELS, message.video, json.dumps(about))
             if newest:
                 pipe.zadd(keys.CAMERAS, newest, gt=True)
             results = pipe.execute()
@@ -125,7 +128,8 @@ class CodeStream:
 
     def _push_source(self, pipe: Any, video: str, camera: str, place: str, entries: Sequence[CodeEntry]) -> None:
         names = (keys.reference_codes(video), keys.reference_state(video)) if video else camera_keys(camera)
-        arguments: list[Any] = [place, 0 if video else self._keep_ms, FORGET_MS]
+        endless = not video or entries[0].message.role == CHANNEL
+        arguments: list[Any] = [place, self._keep_ms if endless else 0, FORGET_MS]
         for entry in entries:
             fields = _fields(entry)
             message = entry.message

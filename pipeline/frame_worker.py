@@ -19,7 +19,7 @@ from pipeline.code_stream import CodeEntry, CodeStream
 from pipeline.dead_letters import DeadLetter, DeadLetters, letter_of
 from pipeline.errors import InputError, StoreError
 from pipeline.logs import get_logger
-from pipeline.messages import END, REFERENCE, BadMessage, Place, parse_message
+from pipeline.messages import END, QUERY, BadMessage, Place, parse_message
 from pipeline.metrics import Metrics
 from pipeline.offsets import Offsets
 from pipeline.references import References
@@ -295,7 +295,7 @@ class FrameWorker:
         now = time.time()
         for one, is_new in zip(coded, new, strict=True):
             message = one.message
-            if message.role != REFERENCE:
+            if message.role == QUERY:
                 one.memory.follow = follow.get(message.camera)
                 self._metrics.capture_to_code_seconds.observe(max(now - message.ts_ns / 1e9, 0))
             self._metrics.count_frame(message.camera, "coded" if is_new else "duplicate")

@@ -52,6 +52,16 @@ def track(number: int, block: int) -> str:
     return f"vnome:track:{{{number}}}:{block}"
 
 
+def first_block(number: int) -> str:
+    """String: the first block that is kept of a channel's track; absent: 0."""
+    return f"vnome:track:{{{number}}}:first"
+
+
+def channel_done(number: int) -> str:
+    """String: how many seconds of a channel are indexed."""
+    return f"vnome:track:{{{number}}}:done"
+
+
 def motion(number: int) -> str:
     """String: packed motion of the still stretches; absent when there are none."""
     return f"vnome:motion:{{{number}}}"
@@ -68,6 +78,7 @@ def number_in(name: bytes) -> int:
 
 
 CAMERAS = "vnome:{live}:cameras"  # sorted set: camera -> time of its newest frame, epoch seconds
+CHANNELS = "vnome:{live}:channels"  # hash: channel -> JSON {"keep": seconds, "seen": newest capture time, ms}
 MATCHERS = "vnome:{live}:matchers"  # sorted set: matcher process -> when it was last alive, epoch seconds
 MATCHES = "vnome:{live}:matches"  # stream: field `event`, a match event as JSON
 SIGHTINGS = "vnome:{live}:sightings"  # hash: sighting -> JSON
@@ -102,6 +113,11 @@ def reference_codes(video: str) -> str:
 def reference_state(video: str) -> str:
     """Hash: `last` and `offset:...` as of a camera."""
     return f"vnome:reference:{{{video}}}:state"
+
+
+def channel_indexer(channel: str) -> str:
+    """String with a time to live: the process that indexes this channel."""
+    return f"vnome:{{live}}:channel:{channel}:indexer"
 
 
 def relay(name: str) -> str:

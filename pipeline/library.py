@@ -8,7 +8,7 @@ every writing command runs first, finishes or clears what a writer that is gone 
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -158,8 +158,12 @@ class Library:
         frames: int,
         subtitles: dict[str, str],
         motion: Motion | None = None,
+        live: tuple[int, int] = (0, 0),
     ) -> Outcome:
         """Adds a video, or puts it in place of the one with the same id.
+
+        live: of a channel, see `pipeline.channels`: the epoch time of its moment 0, ms, and for how many seconds it is
+        kept; its track is empty at first.
 
         Raises CatalogueError when the catalogue was coded with another encoder, StoreError when the store fails:
         then nothing of the video is visible and what was there before still is.
@@ -179,6 +183,8 @@ class Library:
                 subtitles=tuple(sorted(subtitles)),
                 subtitles_digest=_digest(subtitles),
                 added_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                live_since_ms=live[0],
+                keep_seconds=live[1],
             )
             try:
                 # Step 1. The fresh number is in the journal before anything is stored under it.
@@ -199,6 +205,16 @@ class Library:
         if verdict == "added" or verdict == "replaced" or verdict == "unchanged":
             return verdict
         raise lost(self.store)
+
+    def extend_live(self, number: int, part: Track, end_ms: int) -> None:
+        """Adds runs to the track of a channel, which then ends at end_ms; those that are there already stay."""
+        with self.store.errors():
+            self._tracks.extend(number, part, end_ms)
+
+    def forget_live(self, number: int, before_block: int) -> Iterator[Track]:
+        """Deletes the minutes of a channel's track before a block, each after its runs were taken by the caller."""
+        with self.store.errors():
+            yield from self._tracks.forget(number, before_block)
 
     def remove(self, video: str) -> None:
         """Takes a video out of the catalogue and deletes all that is stored of it.

@@ -125,6 +125,21 @@ end
 return done(buckets, count)
 """.replace("RECORD", str(RECORD_BYTES))
 
+# KEYS: buckets. ARGV: the records to take out of each.
+_DISCARD = """
+for i = 2, #KEYS do
+  local data, gone, kept = bucket(KEYS[i]), {}, {}
+  for at = 1, #ARGV[i], RECORD do gone[string.sub(ARGV[i], at, at + RECORD - 1)] = true end
+  for at = 1, #data, RECORD do
+    local record = string.sub(data, at, at + RECORD - 1)
+    if not gone[record] then kept[#kept + 1] = record end
+  end
+  if #kept * RECORD < #data then put(KEYS[i], table.concat(kept)) end
+  count = count - (#data / RECORD - #kept)
+end
+return done(buckets, count)
+""".replace("RECORD", str(RECORD_BYTES))
+
 # KEYS: bucket, its halves. ARGV: place of the byte in a record, divisor that brings the bit to its end.
 _SPLIT = """
 local data, halves = bucket(KEYS[2]), {{}, {}}
@@ -154,7 +169,8 @@ class _Script:
         self.sha = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324  how Redis names a script
 
 
-ADD, REMOVE, SPLIT, RECOUNT = _Script(_ADD), _Script(_REMOVE), _Script(_SPLIT), _Script(_RECOUNT)
+ADD, REMOVE, DISCARD = _Script(_ADD), _Script(_REMOVE), _Script(_DISCARD)
+SPLIT, RECOUNT = _Script(_SPLIT), _Script(_RECOUNT)
 
 
 @dataclass(frozen=True)
@@ -218,9 +234,15 @@ class RedisLut:
     def add(self, postings: Postings) -> None:
         """See `Lut.add`. In pipelines; partitions that are full afterwards grow."""
         for start in range(0, len(postings), CHANGED_TOGETHER):
-            self._add(postings.part(slice(start, start + CHANGED_TOGETHER)))
+            self._grow(self._change(ADD, postings.part(slice(start, start + CHANGED_TOGETHER))))
 
-    def _add(self, postings: Postings) -> None:
+    def discard(self, postings: Postings) -> None:
+        """Takes exactly these postings out; those that are not there change nothing."""
+        for start in range(0, len(postings), CHANGED_TOGETHER):
+            self._change(DISCARD, postings.part(slice(start, start + CHANGED_TOGETHER)))
+
+    def _change(self, script: _Script, postings: Postings) -> list[int]:
+        """Runs a script with the records of postings; returns the partitions that it touched."""
         places = np.unique((mix(postings.codes).astype(np.uint64) << np.uint64(32)) | postings.ticks)
         mixed = (places >> np.uint64(32)).astype(np.uint32)
         records = pack(mixed, postings.video_number, places.astype(np.uint32))
@@ -235,8 +257,8 @@ class RedisLut:
             return [keys.bucket(tags()[partition], state.generation, bucket) for bucket in buckets.tolist()], parts
 
         touched = np.flatnonzero(np.diff(bounds)).tolist()
-        self._run(ADD, change, touched)
-        self._grow(touched)
+        self._run(script, change, touched)
+        return touched
 
     def lookup(self, codes: CodeArray) -> Hits:
         """See `Lut.lookup`. One round trip, unless the table has grown; each bucket is fetched once."""

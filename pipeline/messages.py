@@ -5,8 +5,9 @@ v                schema version, 1
 ts               capture time, nanoseconds since the epoch; not there: the time that Kafka notes
 seq              number of the frame, rising for a camera; not there: its offset
 type             image/jpeg (also when not there), application/vnd.vnome.code, application/vnd.vnome.end
-role             query (also when not there), or reference
-video            id of the video that a reference frame belongs to
+role             query (also when not there), reference, or channel
+video            id of the video that a reference frame belongs to, or of the channel that is on the air
+keep             of a channel: for how many seconds it is kept; not there: two hours
 views, encoder   of codes: numbers of `pipeline.views.VIEWS`, with commas; SHA-256 of the model that made them
 """
 
@@ -23,7 +24,9 @@ JPEG = "image/jpeg"
 CODE = "application/vnd.vnome.code"
 END = "application/vnd.vnome.end"  # of a reference: all its frames are sent; the value is JSON: title, source_name
 TYPES = (JPEG, CODE, END)
-QUERY, REFERENCE = "query", "reference"
+QUERY, REFERENCE, CHANNEL = "query", "reference", "channel"
+KEEP_SECONDS = 7200  # of a channel that does not say
+MOST_KEEP_SECONDS = 14 * 86_400
 MOST_BYTES = 8_000_000  # of a value; a camera's JPEG is a tenth of it
 MOST_SEQ = 2**53 - 1  # Redis's scripts count in floating point
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
@@ -53,7 +56,10 @@ class Place:
 
 @dataclass(frozen=True)
 class FrameMessage:
-    """One checked message. views: of a code message. encoder: SHA-256 of the coding model, empty when not given."""
+    """One checked message. views: of a code message. encoder: SHA-256 of the coding model, empty when not given.
+
+    keep_seconds: of a channel.
+    """
 
     camera: str
     ts_ns: int
@@ -65,6 +71,7 @@ class FrameMessage:
     place: Place
     views: tuple[int, ...] = ()
     encoder: str = ""
+    keep_seconds: int = KEEP_SECONDS
 
 
 def is_id(text: str) -> bool:
@@ -92,11 +99,11 @@ def parse_message(
     if texts.get("v", str(VERSION)) != str(VERSION):
         raise BadMessage("schema", f"header v is {texts['v'][:20]!r}, this version reads {VERSION}")
     kind, role = texts.get("type", JPEG), texts.get("role", QUERY)
-    if kind not in TYPES or role not in (QUERY, REFERENCE):
+    if kind not in TYPES or role not in (QUERY, REFERENCE, CHANNEL):
         raise BadMessage("header", f"header type or role is unknown: {kind[:60]!r}, {role[:60]!r}")
     video = texts.get("video", "")
-    if (role == REFERENCE) != bool(video) or (kind == END and role != REFERENCE):
-        raise BadMessage("header", "role reference and header video go together, and an end has both")
+    if (role != QUERY) != bool(video) or (kind == END and role != REFERENCE):
+        raise BadMessage("header", "header video goes with role reference or channel, and an end with a reference")
     if not value and kind != END:
         raise BadMessage("empty", "the value is empty")
     if len(value or b"") > MOST_BYTES:
@@ -112,6 +119,7 @@ def parse_message(
         place,
         _views(texts, value or b"") if kind == CODE else (),
         texts.get("encoder", ""),
+        max(1, _number(texts, "keep", KEEP_SECONDS, MOST_KEEP_SECONDS)),
     )
 
 

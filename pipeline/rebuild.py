@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline import keys
 from pipeline.buckets import PARTITIONS, mix, partitions_of
+from pipeline.channels import live_postings
 from pipeline.errors import StoreError
 from pipeline.library import Library
 from pipeline.lut import Contents
@@ -36,7 +37,8 @@ def rebuild(library: Library, report: Callable[[int, int], None]) -> int:
         videos = library.numbers()
         spill = _Spill(Path(folder))
         for done, number in enumerate(sorted(videos)):
-            spill.add(Postings.of_track(number, library.whole_track(number)[0]))
+            for postings in _postings(library, number):
+                spill.add(postings)
             report(done + 1, len(videos) + PARTITIONS)
         # 2. Partition after partition.
         for partition in range(PARTITIONS):
@@ -47,8 +49,10 @@ def rebuild(library: Library, report: Callable[[int, int], None]) -> int:
         with library.store.errors():
             library.store.client.incr(keys.REBUILT)
         now = library.numbers()
-        for number in sorted(now - videos):
-            library.lut.add(Postings.of_track(number, library.whole_track(number)[0]))
+        live = {record.number for record in library.videos() if record.is_live}
+        for number in sorted(now - videos | live):
+            for postings in _postings(library, number):
+                library.lut.add(postings)
         gone = videos - now
         for partition in range(PARTITIONS) if gone else ():
             library.lut.remove_from(sorted(gone), spill.contents(partition))
@@ -56,6 +60,15 @@ def rebuild(library: Library, report: Callable[[int, int], None]) -> int:
             library.lut.delete_stray(*stray)
         library.store.confirm()
     return sum(state.postings for state in library.lut.states())
+
+
+def _postings(library: Library, number: int) -> list[Postings]:
+    """All postings of a video, or of a channel as far as it is kept."""
+    record = library.resolve([number]).get(number)
+    track, _ = library.whole_track(number)
+    if record is not None and record.is_live:
+        return live_postings(number, track)
+    return [Postings.of_track(number, track)]
 
 
 class _Spill:

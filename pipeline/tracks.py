@@ -1,7 +1,7 @@
 """Tracks: the codes of a video over time, as runs of equal codes."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -226,24 +226,66 @@ class Tracks:
 
     def whole(self, number: int) -> Track:
         """The whole track; empty where there is none."""
-        return unpack_blocks(self._blocks(number))
+        first, blocks = self._blocks(number)
+        return unpack_blocks(blocks, first)
 
     def delete(self, number: int) -> None:
         """Removes a track; its last block goes first, so that what a kill leaves of it can still be found."""
         with self._store.errors():
-            count = len(self._blocks(number))
-            for start in reversed(range(0, count, BLOCKS_AT_ONCE)):
-                names = [keys.track(number, block) for block in range(start, min(start + BLOCKS_AT_ONCE, count))]
+            first, blocks = self._blocks(number)
+            after = first + len(blocks)
+            for start in reversed(range(first, after, BLOCKS_AT_ONCE)):
+                names = [keys.track(number, block) for block in range(start, min(start + BLOCKS_AT_ONCE, after))]
                 self._store.client.delete(*reversed(names))
+            self._store.client.delete(keys.first_block(number), keys.channel_done(number))
 
-    def _blocks(self, number: int) -> list[bytes]:
-        """All blocks, from the first to the last: there is none missing in between."""
+    def extend(self, number: int, part: Track, end_ms: int) -> None:
+        """Adds runs of one block to the end of a track, which then ends at end_ms; those already there stay."""
+        block = (end_ms - 1) // BLOCK_MS
+        with self._store.errors():
+            stored, _ = self._store.fetch([keys.track(number, block)])
+            track = unpack_blocks(stored, block)
+            new = part.start_ms > track.start_ms[-1] if len(track) else np.ones(len(part), np.bool_)
+            columns = [
+                np.concatenate([getattr(track, name), getattr(part, name)[new]]) if len(track) else getattr(part, name)
+                for name in ("start_ms", "codes", "levels")
+            ]
+            longer = Track(columns[0], columns[1], end_ms, columns[2]) if len(columns[0]) else Track.empty()
+            pipe = self._store.client.pipeline(transaction=True)
+            first, missing = self._first(number), block  # minutes without a frame have an empty block
+            while missing > first and not stored[0] and not self._store.client.exists(keys.track(number, missing - 1)):
+                missing -= 1
+                pipe.set(keys.track(number, missing), _pack_block(Track.empty(), missing, end_ms))
+            pipe.set(keys.track(number, block), _pack_block(longer, block, end_ms))
+            pipe.execute()
+
+    def forget(self, number: int, before_block: int) -> Iterator[Track]:
+        """Deletes the blocks before one, the oldest first. Gives each to the caller before it is deleted."""
+        with self._store.errors():
+            for block in range(self._first(number), before_block):
+                stored, _ = self._store.fetch([keys.track(number, block)])
+                if not stored[0]:
+                    return
+                yield unpack_blocks(stored, block)
+                pipe = self._store.client.pipeline(transaction=True)
+                pipe.set(keys.first_block(number), block + 1)
+                pipe.delete(keys.track(number, block))
+                pipe.execute()
+
+    def _first(self, number: int) -> int:
+        return int(self._store.client.get(keys.first_block(number)) or 0)
+
+    def _blocks(self, number: int) -> tuple[int, list[bytes]]:
+        """The number of the first block, and all blocks to the last: there is none missing in between."""
         found: list[bytes] = []
-        while True:
-            names = [keys.track(number, block) for block in range(len(found), len(found) + BLOCKS_AT_ONCE)]
-            with self._store.errors():
-                blocks, _ = self._store.fetch(names)
-            there = [block for block in blocks if block]
-            found += there
-            if len(there) < BLOCKS_AT_ONCE:
-                return found
+        with self._store.errors():
+            first = self._first(number)
+            while True:
+                start = first + len(found)
+                blocks, _ = self._store.fetch(
+                    [keys.track(number, block) for block in range(start, start + BLOCKS_AT_ONCE)]
+                )
+                there = [block for block in blocks if block]
+                found += there
+                if len(there) < BLOCKS_AT_ONCE:
+                    return first, found

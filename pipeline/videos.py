@@ -5,6 +5,7 @@ import binascii
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 _SHA256_DIGITS = 64
 
@@ -29,8 +30,9 @@ class VideoFields:
 class VideoRecord(VideoFields):
     """A video of the catalogue. number: its own in postings and tracks. frames: coded; runs: of its track.
 
-    postings: in the look-up table, those of common codes included. subtitles: languages. subtitles_digest: to see a
-    change. added_at: UTC, ISO 8601.
+    postings: in the look-up table, those of common codes included; of a channel not counted. subtitles: languages.
+    subtitles_digest: to see a change. added_at: UTC, ISO 8601. live_since_ms, keep_seconds: of a channel: the epoch
+    time of its moment 0, and for how long it is kept.
     """
 
     number: int
@@ -41,6 +43,13 @@ class VideoRecord(VideoFields):
     subtitles: tuple[str, ...]
     subtitles_digest: str
     added_at: str
+    live_since_ms: int = 0
+    keep_seconds: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this is a channel that is indexed as it airs."""
+        return self.keep_seconds > 0
 
     def same_as(self, other: "VideoRecord") -> bool:
         """Whether indexing one after the other changes nothing."""
@@ -51,15 +60,17 @@ class VideoRecord(VideoFields):
         title = 0 if self.title == self.id else self.title
         added = round(datetime.fromisoformat(self.added_at).timestamp())
         seconds = round(self.duration_seconds, 3)
-        extra = [list(self.subtitles), self.subtitles_digest] if self.subtitles else []
+        extra: list[Any] = [list(self.subtitles), self.subtitles_digest] if self.subtitles or self.is_live else []
+        extra += [self.live_since_ms, self.keep_seconds] if self.is_live else []
         head = [self.number, title, self.source_name, _short(self.fingerprint), seconds, self.frames, self.runs]
         return json.dumps([*head, self.postings, added, *extra], ensure_ascii=False, separators=(",", ":"))
 
     @staticmethod
     def of_text(video: str, text: bytes | str, encoder: str) -> "VideoRecord":
         """The inverse of `text`. Raises ValueError when it is none."""
-        number, title, source, fingerprint, seconds, frames, runs, postings, added, *extra = json.loads(text)
-        languages, digest = extra or ([], "")
+        number, title, source, fingerprint, seconds, frames, runs, postings, added, *rest = json.loads(text)
+        extra: list[Any] = list(rest)
+        languages, digest, since, keep = extra + [[], "", 0, 0][len(extra) :]
         return VideoRecord(
             id=video,
             title=title or video,
@@ -74,6 +85,8 @@ class VideoRecord(VideoFields):
             subtitles=tuple(languages),
             subtitles_digest=digest,
             added_at=datetime.fromtimestamp(added, UTC).isoformat(timespec="seconds"),
+            live_since_ms=since,
+            keep_seconds=keep,
         )
 
 

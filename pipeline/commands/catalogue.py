@@ -23,6 +23,7 @@ def list_videos(json: Annotated[bool, typer.Option("--json", help="Print one JSO
                 "codes": video.runs,
                 "subtitles": list(video.subtitles),
                 "added_at": video.added_at,
+                "keep_seconds": video.keep_seconds or None,
             }
             for video in videos
         ]
@@ -30,7 +31,8 @@ def list_videos(json: Annotated[bool, typer.Option("--json", help="Print one JSO
         return EXIT_DONE
     for video in videos:
         languages = f"  subtitles {', '.join(video.subtitles)}" if video.subtitles else ""
-        print(f"{timecode(video.duration_seconds)}  {video.id}  {video.title}{languages}")
+        length = f"live, {video.keep_seconds} s" if video.is_live else timecode(video.duration_seconds)
+        print(f"{length}  {video.id}  {video.title}{languages}")
     if not videos:
         print("the catalogue is empty; add films with vnome index FILM...")
     return EXIT_DONE

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.channels import aired_at
 from pipeline.console import print_json, timecode
 from pipeline.encoder import default_encoder
 from pipeline.errors import EXIT_DONE, EXIT_UNKNOWN
@@ -48,6 +49,8 @@ def match(
                 "speed": round(found.speed, 4),
             }
         )
+        if row and found and record and record.is_live:
+            row["aired_at"] = aired_at(record, found.at_seconds)
         print_json({"matches": [row] if row else [], "frames": answer.frames, "seconds": round(answer.seconds, 3)})
     elif found and record:
         print(

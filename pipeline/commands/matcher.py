@@ -2,12 +2,14 @@
 
 import os
 import socket
+import threading
 from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
 from pipeline.broker import MATCHES, Topics, bootstrap_servers, ensure_topics, open_producer
+from pipeline.channels import ChannelIndexer
 from pipeline.daemon import stop_on_signals
 from pipeline.encoder import default_encoder
 from pipeline.errors import EXIT_DONE, InputError
@@ -63,5 +65,9 @@ def matcher(
             open_parts.enter_context(Relay(open_store, f"webhook {hook.shown}", hook, metrics))
         live = LiveMatcher(store, matcher_of(CatalogueReference(library), bundle), library, metrics, own)
         open_parts.enter_context(HealthServer(metrics, live.not_ready, metrics_at, live.stuck))
+        channels = ChannelIndexer(store, library, bundle.sha256)
+        indexing = threading.Thread(target=channels.run, args=(stop,), name="channels")
+        indexing.start()
         live.run(stop)
+        indexing.join()
     return EXIT_DONE

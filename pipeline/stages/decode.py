@@ -6,7 +6,7 @@ from pipeline.frames import Frame
 from pipeline.indexing import INDEX_MAX_SIDE
 from pipeline.jpeg import decode_jpeg
 from pipeline.media import MAX_SIDE
-from pipeline.messages import CODE, JPEG, REFERENCE, BadMessage
+from pipeline.messages import CODE, JPEG, QUERY, BadMessage
 from pipeline.stages.work import CameraFrame, Stage
 from pipeline.views import CodedFrame
 from pipeline.wire import unpack_readings
@@ -28,7 +28,7 @@ class Decode(Stage):
             message = one.message
             pts_seconds = message.ts_ns / 1e9
             if message.type == JPEG:
-                image = decode_jpeg(message.value, INDEX_MAX_SIDE if message.role == REFERENCE else MAX_SIDE)
+                image = decode_jpeg(message.value, INDEX_MAX_SIDE if message.role != QUERY else MAX_SIDE)
                 if min(image.shape[:2]) < LEAST_SIDE:
                     height, width = image.shape[:2]
                     raise BadMessage("not an image", f"the picture has {width} x {height} pixels, too few for a film")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.detector import ScreenFinder, Sighting
-from pipeline.messages import REFERENCE
+from pipeline.messages import QUERY
 from pipeline.stages.work import CameraFrame, Stage
 from pipeline.views import INSIDE_BARS, WHOLE, needs_screen
 
@@ -33,12 +33,12 @@ class Detect(Stage):
         pictures = [one for one in frames if one.frame is not None]
         for one in pictures:
             one.only = one.memory.follow  # once, for it may change while the frame is in work
-        looked = [one for one in pictures if one.message.role != REFERENCE and needs_screen(one.only)]
+        looked = [one for one in pictures if one.message.role == QUERY and needs_screen(one.only)]
         seen = dict(zip(map(id, looked), self._look(looked), strict=True))
         for one in pictures:
             assert one.frame is not None  # noqa: S101  just filtered, for the type checker
             memory = one.memory
-            if one.message.role == REFERENCE:
+            if one.message.role != QUERY:
                 readings, _ = memory.reader.read(one.frame, None)
                 one.readings = {view: readings[view] for view in (WHOLE, INSIDE_BARS) if view in readings}
             else:

@@ -1,0 +1,123 @@
+"""`make bench-capacity`: measures the constants of `vnome capacity`; with --write it writes them into the package.
+
+make bench-capacity ARGS="--films FOLDER --unknown FOLDER --write"
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.demo import sample_films
+from export.data import films_in
+from pipeline import keys
+from pipeline.capacity import constants_text
+from pipeline.encoder import default_encoder
+from pipeline.evidence import EvidenceModel
+from pipeline.indexing import code_film, fingerprint
+from pipeline.library import Library
+from pipeline.matching import PROBES, matcher_of
+from pipeline.postings import Postings
+from pipeline.probing import probe_codes
+from pipeline.store import Store, open_store
+from pipeline.videos import VideoFields
+from tests.benchmarks.bench_index import Clip, CrowdedReference, hide, make_clips, timed
+from tests.benchmarks.crowd import FILM_POSTINGS, Crowd
+from tests.benchmarks.servers import memory_server
+
+CONSTANTS = Path(__file__).parents[2] / "pipeline" / "bundled" / "capacity.json"
+CROWD_FILMS = 2_400  # ten million postings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--films", type=Path, help="to index; default: the sample films")
+    parser.add_argument("--unknown", type=Path, help="whose clips are not in the index; default: the same films")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    films = films_in(options.films) if options.films else sample_films()
+    unknown = films_in(options.unknown) if options.unknown else films
+    values = {**of_films(films), **of_table(films, unknown)}
+    values["machine"] = f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"
+    values["measured_on"] = datetime.now(UTC).date().isoformat()
+    for name, value in values.items():
+        print(f"{name:<24}{value:.4g}" if isinstance(value, float) else f"{name:<24}{value}")
+    if options.write:
+        CONSTANTS.write_text(constants_text(values), encoding="utf-8")
+    print(json.dumps(values))
+
+
+def of_films(films: list[Path]) -> dict[str, Any]:
+    """What films cost beside the table, as the server reports the size of each key."""
+    with memory_server() as url, open_store(url) as store:
+        library, encoder = Library(store), default_encoder()
+        for film in films:
+            coded = code_film(film, encoder, lambda _: None)
+            fields = VideoFields(film.stem, film.stem, film.name, fingerprint(film), encoder.bundle.sha256)
+            library.add(fields, coded.track, coded.duration_seconds, coded.frames, {}, coded.motion)
+        records = library.videos()
+        seconds = sum(record.duration_seconds for record in records)
+        return {
+            "postings_a_second": sum(record.postings for record in records) / seconds,
+            "runs_a_second": sum(record.runs for record in records) / seconds,
+            "track_bytes_a_second": key_bytes(store, keys.TRACKS) / seconds,
+            "motion_bytes_a_second": key_bytes(store, keys.MOTIONS) / seconds,
+            "bytes_a_video": key_bytes(store, keys.CATALOGUE.replace("{", "\\{") + "*") / len(records),
+            "films": f"{len(films)} films of {seconds / 60:.0f} minutes",
+        }
+
+
+def key_bytes(store: Store, pattern: str) -> int:
+    names = list(store.client.scan_iter(match=pattern, count=1000))
+    return sum(store.many([("MEMORY", "USAGE", name, "SAMPLES", 0) for name in names]))
+
+
+def of_table(films: list[Path], unknown: list[Path]) -> dict[str, Any]:
+    """What the table costs with ten million postings in it, and how often codes meet by chance."""
+    encoder = default_encoder()
+    crowd = Crowd(EvidenceModel.of_bundle(encoder.bundle).background)
+    with memory_server() as url, open_store(url) as store:
+        library = Library(store)
+        number = hide(library, films[0])
+        clips = make_clips(unknown, [0] * len(unknown), 60, seed=3)
+        before = store.client.info("memory")["used_memory_dataset"]
+        contents = crowd.contents(CROWD_FILMS)
+        for start in range(CROWD_FILMS):
+            mine = slice(start * FILM_POSTINGS, (start + 1) * FILM_POSTINGS)
+            track = crowd.track(int(contents.numbers[mine.start]))
+            library.lut.add(Postings.of_track(int(contents.numbers[mine.start]), track))
+        postings = sum(state.postings for state in library.lut.states())
+        after = store.client.info("memory")["used_memory_dataset"]
+        store.client.set(keys.POSTINGS, postings)
+        reference = CrowdedReference(library, crowd, number)
+        whole = timed(library, matcher_of(reference, encoder.bundle), reference, clips)["decision_ms"]["p50"]
+        fetch_ms, hits = lookups(library, clips)
+        buckets = PROBES[0] * 25
+        return {
+            "bytes_a_posting": (after - before) / postings,
+            "chance_hits": hits / postings,
+            "bucket_ms": fetch_ms / buckets,
+            "query_ms": whole - fetch_ms,
+        }
+
+
+def lookups(library: Library, clips: list[Clip]) -> tuple[float, float]:
+    """Median ms of the look-ups of 25 frames, and the mean number of postings that a frame hits."""
+    took, hits = [], []
+    for clip in clips:
+        codes = probe_codes(clip.codes.codes, clip.codes.margins, PROBES[0])
+        started = time.perf_counter()
+        found = library.lut.lookup(codes.ravel())
+        took.append((time.perf_counter() - started) * 1e3 * 25 / len(clip.codes))
+        hits.append(len(found.probe) / len(clip.codes))
+    return float(np.median(took)), float(np.mean(hits))
+
+
+if __name__ == "__main__":
+    main()
