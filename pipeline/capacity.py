@@ -105,7 +105,7 @@ def estimate(frames: int, video_frames: int, shard_bytes: int, constants: Consta
     hits = constants.chance_hits * postings * QUERY_FRAMES
     votes = hits * SPREAD_BINS / places  # expected in one bin, whatever the size of the catalogue
     chance = {count: places * _at_least(count, votes) for count in range(2, 8)}
-    needed = next((count for count, expected in chance.items() if expected < CANDIDATES / 2), max(chance) + 1)
+    needed = next((count for count, expected in chance.items() if expected < CANDIDATES[0] / 2), max(chance) + 1)
     buckets = min(PROBES[0] * QUERY_FRAMES, max(PARTITIONS * 4, postings // BUCKET_POSTINGS))
     return Estimate(
         frames=frames,

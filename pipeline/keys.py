@@ -29,7 +29,12 @@ def lut_state(tag: str) -> str:
 
 def bucket(tag: str, generation: int, number: int) -> str:
     """String: packed postings of a bucket. A partition that is built anew has two generations side by side."""
-    return f"vnome:lut:{{{tag}}}{':/'[generation % 2]}{number:x}"
+    return f"{bucket_begin(tag, generation)}{number:x}"
+
+
+def bucket_begin(tag: str, generation: int) -> str:
+    """The name of a bucket without its number, which follows in hexadecimal digits."""
+    return f"vnome:lut:{{{tag}}}{':/'[generation % 2]}"
 
 
 def bucket_in(name: bytes) -> tuple[str, int, int] | None:

@@ -42,6 +42,7 @@ BUCKET_POSTINGS = 48  # on average, above which a partition gets another bucket
 CHANGED_TOGETHER = 10_000  # postings in one pipeline of changes: about 10 MB on the server's wire and in its file
 BUCKETS_TOGETHER = 2_000  # written or deleted in one pipeline, about 1 MB
 SPLITS_TOGETHER = 500  # in one pipeline
+MOST_TURNS = 4  # codes of one bucket that are compared one after the other
 MOST_TRIES = 1000  # of a change or look-up while others make the partition grow
 
 # Every script: KEYS[1] is the partition's state, ARGV[1] the state's buckets and generation that the caller knows.
@@ -263,18 +264,15 @@ class RedisLut:
     def lookup(self, codes: CodeArray) -> Hits:
         """See `Lut.lookup`. One round trip, unless the table has grown; each bucket is fetched once."""
         distinct, asked = np.unique(mix(codes), return_inverse=True)  # sorted by partition, then as in it
-        found = self._fetch(distinct)
-        # keep the few records that were asked for, then put them in the order of `distinct`
-        place = np.searchsorted(distinct, found.mixed)
-        asked_for = distinct[np.minimum(place, len(distinct) - 1)] == found.mixed if len(distinct) else place > 0
-        wanted = np.flatnonzero(asked_for)
-        wanted = wanted[np.argsort(place[wanted], kind="stable")]
-        counts = np.bincount(place[wanted], minlength=len(distinct))
+        found, place = self._fetch(distinct)
+        # the hits of each distinct code, in the order of `distinct`
+        order = np.argsort(place, kind="stable")
+        counts = np.bincount(place, minlength=len(distinct))
         first = np.cumsum(counts) - counts
         count = counts[asked]
         probe = np.repeat(np.arange(len(codes)), count)
         within = np.arange(len(probe)) - np.repeat(np.cumsum(count) - count, count)
-        hits = wanted[np.repeat(first[asked], count) + within]
+        hits = order[np.repeat(first[asked], count) + within]
         return Hits(probe, found.numbers[hits], found.ticks[hits] * np.uint32(TICK_MS))
 
     def remove(self, video_number: int, codes: CodeArray) -> None:
@@ -447,35 +445,41 @@ class RedisLut:
                 missed.append(partition)
         return missed
 
-    def _fetch(self, mixed: CodeArray) -> Contents:
-        """All that lies in the buckets of mixed codes, which are sorted."""
+    def _fetch(self, mixed: CodeArray) -> tuple[Contents, npt.NDArray[np.int64]]:
+        """The postings with these mixed codes, which are sorted and distinct, and the place of each posting's code."""
         partitions = partitions_of(mixed)
         for _ in range(MOST_TRIES):
             sizes = np.array([state.buckets for state in self._states], np.int64)
             buckets = buckets_of(mixed, sizes[partitions])
             _, starts = _groups((partitions << np.int64(32)) | buckets)
-            found = self._read(partitions[starts], buckets[starts], shared_bits(mixed[starts]))
-            if found is not None:
-                return found
+            packed = self._buckets(partitions[starts], buckets[starts])
+            if packed is not None:
+                return _wanted(mixed, starts, *packed)
         raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
 
     def _read(
         self, partitions: npt.NDArray[np.int64], buckets: npt.NDArray[np.int64], shared: CodeArray
     ) -> Contents | None:
-        """The contents of buckets, in one round trip; None when a partition's state was not as last seen.
+        """All that lies in buckets; as `_buckets`. shared: uint32 (B,), see `shared_bits`."""
+        packed = self._buckets(partitions, buckets)
+        if packed is None:
+            return None
+        records, counts = packed
+        return Contents(mixed_of(records, np.repeat(shared, counts)), records["number"].copy(), ticks_of(records))
 
-        partitions, buckets: int64 (B,), sorted by partition. shared: uint32 (B,), see `shared_bits`. The states are
-        read after the buckets: one that has not changed until then has not been split in between.
+    def _buckets(
+        self, partitions: npt.NDArray[np.int64], buckets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]] | None:
+        """The records of buckets, in one round trip, and how many each has, int64 (B,).
+
+        partitions, buckets: int64 (B,), sorted by partition. None when a partition's state was not as last seen. The
+        states are read after the buckets: one that has not changed until then has not been split in between.
         """
-        tag = tags()
-        generations = [state.generation for state in self._states]
-        names = [
-            keys.bucket(tag[partition], generations[partition], bucket)
-            for partition, bucket in zip(partitions.tolist(), buckets.tolist(), strict=True)
-        ]
         touched = np.unique(partitions).tolist()
+        begins = {p: keys.bucket_begin(tags()[p], self._states[p].generation) for p in touched}
+        names = [f"{begins[p]}{bucket:x}" for p, bucket in zip(partitions.tolist(), buckets.tolist(), strict=True)]
         with self._store.errors():
-            values, _ = self._store.fetch([*names, *(keys.lut_state(tag[partition]) for partition in touched)])
+            values, _ = self._store.fetch([*names, *(keys.lut_state(tags()[partition]) for partition in touched)])
         contents, texts = values[: len(names)], values[len(names) :]
         changed = False
         for partition, text in zip(touched, texts, strict=True):
@@ -487,9 +491,47 @@ class RedisLut:
         sizes = np.array([len(bucket) if bucket else 0 for bucket in contents], np.int64)
         if np.any(sizes % RECORD_BYTES):
             raise _damaged(self._store.address)
-        records = np.frombuffer(b"".join(bucket for bucket in contents if bucket), RECORD)
-        mixed = mixed_of(records, np.repeat(shared, sizes // RECORD_BYTES))
-        return Contents(mixed, records["number"].copy(), ticks_of(records))
+        return np.frombuffer(b"".join(bucket for bucket in contents if bucket), RECORD), sizes // RECORD_BYTES
+
+
+def _wanted(
+    mixed: CodeArray, starts: npt.NDArray[np.int64], records: npt.NDArray[np.void], counts: npt.NDArray[np.int64]
+) -> tuple[Contents, npt.NDArray[np.int64]]:
+    """Of the records of buckets those with the codes asked for, and the place of each one's code in `mixed`.
+
+    starts: int64 (B,), where the codes of each bucket start in `mixed`; most buckets were fetched for one code.
+    """
+    bucket = np.repeat(np.arange(len(counts)), counts)
+    asked = np.diff(starts, append=len(mixed))  # codes of each bucket
+    low = mixed & np.uint32(0xFFFF)
+    high = (mixed >> np.uint32(16)) & np.uint32(0xFF)
+    found: list[npt.NDArray[np.int64]] = []
+    places: list[npt.NDArray[np.int64]] = []
+    for turn in range(int(asked.max(initial=0))):  # the first code of every bucket, the second of those that have two
+        if turn == MOST_TURNS:
+            return _wanted_by_search(mixed, starts, records, counts)
+        place = np.minimum(starts + turn, len(mixed) - 1)
+        place[asked <= turn] = -1
+        of_record = place[bucket]
+        same = (records["low"] == low[of_record]) & (of_record >= 0)
+        at = np.flatnonzero(same)
+        at = at[(records["tick"][at] >> np.uint32(24)) == high[of_record[at]]]
+        found.append(at)
+        places.append(of_record[at])
+    at = np.concatenate(found) if found else np.empty(0, np.int64)
+    chosen = records[at]
+    place = np.concatenate(places) if places else np.empty(0, np.int64)
+    return Contents(mixed[place], chosen["number"].copy(), ticks_of(chosen)), place
+
+
+def _wanted_by_search(
+    mixed: CodeArray, starts: npt.NDArray[np.int64], records: npt.NDArray[np.void], counts: npt.NDArray[np.int64]
+) -> tuple[Contents, npt.NDArray[np.int64]]:
+    """As `_wanted`, where many codes share a bucket."""
+    stored = mixed_of(records, np.repeat(shared_bits(mixed[starts]), counts))
+    place = np.minimum(np.searchsorted(mixed, stored), len(mixed) - 1)
+    at = np.flatnonzero(mixed[place] == stored)
+    return Contents(stored[at], records["number"][at], ticks_of(records[at])), place[at]
 
 
 def _is_bucket(bucket: int, size: int) -> bool:

@@ -20,12 +20,12 @@ from pipeline.motion import Motion
 from pipeline.postings import Hits
 from pipeline.soft import soft_of_margins
 from pipeline.tracks import Track
-from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_place
+from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_places
 from pipeline.voting import BIN_SECONDS, count_votes, probes_of
 
 PROBES = (16, 512)  # a frame: few at first, and many when what they found is not accepted
 MOST_LOOKUPS = 24_000  # of a query, about 150 ms; one of many distinct codes gets fewer probes a frame
-CANDIDATES = 24  # places verified for each view of the query
+CANDIDATES = (12, 24)  # places verified for each view of the query, with few and with many probes
 PLACES_A_POSTING = 5  # that the prior counts: moments at which the film looks different, as the rule was calibrated
 SAME_MOMENT_SECONDS = 1.0  # hypotheses closer than this are one answer
 SURE_ODDS = 50.0  # log odds of a moment without rivals
@@ -149,8 +149,7 @@ class Matcher:
             return None
         middle = float(times[[0, -1]].mean())
         queries = {view: self._weigh(codes, middle) for view, codes in enumerate(views) if len(codes)}
-        few, many = PROBES
-        parts = {view: self._verify(view, query, middle, few, MOST_LOOKUPS) for view, query in queries.items()}
+        parts = {view: self._verify(view, query, middle, 0, MOST_LOOKUPS) for view, query in queries.items()}
         best = self._decide(queries, parts, middle)
         if best and self.accepts(best):
             return best
@@ -158,7 +157,7 @@ class Matcher:
         if not again:
             return best
         for view in again:
-            parts[view] = self._verify(view, queries[view], middle, many, MOST_LOOKUPS // len(again))
+            parts[view] = self._verify(view, queries[view], middle, 1, MOST_LOOKUPS // len(again))
         return self._decide(queries, parts, middle)
 
     def _decide(
@@ -190,19 +189,23 @@ class Matcher:
         chance = self.evidence.log_chance(soft)
         return WeighedQuery(codes, soft, self.evidence, chance, frame_weights(codes.codes), codes.pts_seconds - middle)
 
-    def _verify(self, view: int, query: WeighedQuery, middle: float, probes: int, most: int) -> list[Hypotheses]:
-        """Scores the surroundings of the places with most votes, at every speed, against the stored tracks."""
-        asked = probes_of(query.codes, probes, most)
+    def _verify(self, view: int, query: WeighedQuery, middle: float, turn: int, most: int) -> list[Hypotheses]:
+        """Scores the surroundings of the places with most votes, at every speed, against the stored tracks.
+
+        turn: 0 with few probes, 1 with many. most: codes to look up.
+        """
+        asked = probes_of(query.codes, PROBES[turn], most)
         postings = self.reference.postings()
-        candidates = count_votes(asked, self.reference.lookup(asked.codes), middle, postings, CANDIDATES)
+        candidates = count_votes(asked, self.reference.lookup(asked.codes), middle, postings, CANDIDATES[turn])
         reach = float(np.abs(query.relative).max()) * SPEEDS.max() + BIN_SECONDS + 1
         windows = [(c.number, max(0.0, c.middle_seconds - reach), c.middle_seconds + reach) for c in candidates]
-        parts = []
-        for candidate, track in zip(candidates, self.reference.tracks(windows), strict=True):
-            if len(track.codes):
-                scores, moments = score_place(query, candidate, track)
-                parts.append(Hypotheses.grid(view, candidate.number, moments, scores))
-        return parts
+        tracks = self.reference.tracks(windows)
+        there = [i for i, track in enumerate(tracks) if len(track)]
+        candidates, tracks = [candidates[i] for i in there], [tracks[i] for i in there]
+        return [
+            Hypotheses.grid(view, candidate.number, moments, scores)
+            for candidate, (scores, moments) in zip(candidates, score_places(query, candidates, tracks), strict=True)
+        ]
 
     def _choose_moment(self, view: int, number: int, query: WeighedQuery) -> Hypotheses | None:
         """Every moment of one video, with the evidence of motion; None for a video without still stretches."""

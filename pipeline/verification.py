@@ -1,6 +1,6 @@
 """Verification: hypotheses (video, moment, speed) scored against stored tracks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,10 @@ from pipeline.codes import FrameCodes
 from pipeline.evidence import OUTLIER_SHARE, EvidenceModel, FloatArray
 from pipeline.motion import TICK_SECONDS, Motion, motion_evidence, shifted
 from pipeline.soft import SoftArray, soft_of_levels
-from pipeline.tracks import Track
+from pipeline.tracks import ROUNDING_MS, STEP_MS, Track
 from pipeline.voting import BIN_SECONDS, Candidate
 
+ROUNDING_STEPS = ROUNDING_MS / STEP_MS
 OFFSET_STEP_SECONDS = 0.04  # one frame at 25 fps
 SPEEDS = np.array([0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1.0, 1.01, 1.02, 1.04, 1.0 / 0.96, 1.06, 1.08, 1.1])
 NORMAL_SPEED_SHARE = 0.6  # prior of speed 1; the other speeds share the rest
@@ -83,21 +84,36 @@ class WeighedQuery:
     weights: FloatArray
     relative: FloatArray
 
-    def evidence_of(self, track: Track) -> FloatArray:
-        """Weighted evidence of each frame for each run, float64 (N, R + 1); the last column: no film there."""
-        evidence = self.model.evidence(self.soft, soft_of_levels(track.codes, track.levels), self.log_chance)  # (N, R)
+    def evidence_of(self, tracks: "Sequence[Track]") -> FloatArray:
+        """Weighted evidence of each frame for each run of some tracks, one after the other, float64 (N, R + 1).
+
+        The last column: no film there.
+        """
+        soft = [soft_of_levels(track.codes, track.levels) for track in tracks]
+        evidence = self.model.evidence(self.soft, np.concatenate(soft), self.log_chance)  # (N, R)
         missing = np.full((len(self.codes), 1), np.log(OUTLIER_SHARE))
         return np.concatenate([evidence, missing], axis=1) * self.weights[:, None]
 
 
-def score_place(query: WeighedQuery, candidate: Candidate, track: Track) -> tuple[FloatArray, FloatArray]:
-    """Scores (V, O) of a candidate's surroundings at V speeds and O moments, and those moments, seconds (O,)."""
-    evidence = query.evidence_of(track)
-    moments = candidate.middle_seconds + np.arange(-BIN_SECONDS, BIN_SECONDS, OFFSET_STEP_SECONDS)  # (O,)
-    film = moments.reshape(1, -1, 1) + SPEEDS.reshape(-1, 1, 1) * query.relative  # (V, O, N)
-    at = _runs_at(track, film)
-    scores: FloatArray = evidence[np.arange(len(query.codes)), at].sum(axis=2)  # (V, O)
-    return scores + LOG_PRIOR.reshape(-1, 1), moments
+def score_places(
+    query: WeighedQuery, candidates: Sequence[Candidate], tracks: Sequence[Track]
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Scores (V, O) of each candidate's surroundings at V speeds and O moments, and those moments, seconds (O,).
+
+    tracks: of each candidate, around it; none of them empty.
+    """
+    if not candidates:
+        return
+    evidence = query.evidence_of(tracks)
+    firsts = np.cumsum([0, *(len(track) for track in tracks)])
+    frames = np.arange(len(query.codes))
+    offsets = np.arange(-BIN_SECONDS, BIN_SECONDS, OFFSET_STEP_SECONDS)  # (O,)
+    away = offsets.reshape(1, -1, 1) + SPEEDS.reshape(-1, 1, 1) * query.relative  # (V, O, N), seconds
+    for candidate, track, first in zip(candidates, tracks, firsts.tolist(), strict=False):
+        at = _runs_at(track, candidate.middle_seconds + away)
+        at = np.where(at < len(track), at + first, firsts[-1])
+        scores: FloatArray = evidence[frames, at].sum(axis=2)  # (V, O)
+        yield scores + LOG_PRIOR.reshape(-1, 1), candidate.middle_seconds + offsets
 
 
 def score_film(query: WeighedQuery, track: Track, motion: Motion) -> tuple[FloatArray, FloatArray]:
@@ -108,7 +124,7 @@ def score_film(query: WeighedQuery, track: Track, motion: Motion) -> tuple[Float
     codes = query.codes
     assert codes.lights is not None  # noqa: S101  the caller's duty, for the type checker
     ticks: FloatArray = np.arange(len(motion.steps), dtype=np.float64) * TICK_SECONDS
-    evidence = query.evidence_of(track)
+    evidence = query.evidence_of([track])
     at_ticks = evidence[:, _runs_at(track, ticks)]  # (N, M)
     absent = evidence[:, -1]  # (N,)
     middle = float(codes.pts_seconds[0] - query.relative[0])
@@ -125,6 +141,10 @@ def score_film(query: WeighedQuery, track: Track, motion: Motion) -> tuple[Float
 
 def _runs_at(track: Track, film_seconds: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
     """The run that holds at each moment; R where the film has none."""
-    at = np.searchsorted(track.start_ms / 1000, film_seconds, side="right") - 1
-    runs: npt.NDArray[np.int64] = np.where((at < 0) | (film_seconds * 1000 >= track.end_ms), len(track.codes), at)
+    starts = track.start_ms // np.uint32(STEP_MS)
+    first = int(starts[0])
+    table = np.full(track.end_ms // STEP_MS - first + 2, len(track), np.int64)  # a place for each step, and both ends
+    table[1:-1] = np.repeat(np.arange(len(track)), np.diff(np.append(starts, track.end_ms // STEP_MS)))
+    step = np.floor(film_seconds * (1000 / STEP_MS) + ROUNDING_STEPS).astype(np.int64) - (first - 1)
+    runs: npt.NDArray[np.int64] = table.take(step, mode="clip")
     return runs
