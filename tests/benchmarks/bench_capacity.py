@@ -96,7 +96,7 @@ def of_table(films: list[Path], unknown: list[Path]) -> dict[str, Any]:
         after = store.client.info("memory")["used_memory_dataset"]
         store.client.set(keys.POSTINGS, postings)
         reference = CrowdedReference(library, crowd, number)
-        whole = timed(library, matcher_of(reference, encoder.bundle), reference, clips)["decision_ms"]["p50"]
+        whole = timed(matcher_of(reference, encoder.bundle), reference, clips)["decision_ms"]["p50"]
         fetch_ms, hits = lookups(library, clips)
         buckets = PROBES[0] * 25
         return {

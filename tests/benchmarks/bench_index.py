@@ -6,6 +6,9 @@ At each size the table holds so many postings of invented films with real code s
 and the real films. Queries are 5-second clips of the real films, edited and coded for real, 25 frames each, and clips
 of films that are not there. Side by side on the same codes: FAISS's binary indexes, and a scan. An invented film's
 track follows from its number; for it a real block is read from the server, and the time to invent it is not counted.
+
+--as-dense-as FRAMES adds a row: the largest table again with some bits of all codes held at 0, so that a code has as
+many postings as in a table of so many frames, and a look-up finds as many by chance.
 """
 
 import argparse
@@ -42,11 +45,14 @@ from pipeline.store import Store, open_store
 from pipeline.tracks import BLOCK_MS, Track
 from pipeline.videos import VideoFields
 from tests.benchmarks.crowd import FILM_POSTINGS, FIRST_NUMBER, Crowd
+from tests.benchmarks.faiss_peers import unmix
 from tests.benchmarks.plots import index_plot
 from tests.benchmarks.servers import memory_server
 
 SIZES = "1000000,10000000,100000000"
 SECONDS, FPS = 5.0, 5.0  # of a query
+ALL_BITS = 0xFFFFFFFF
+FRAMES_A_SECOND, POSTINGS_A_SECOND = 25.0, 1.2  # of a film
 CHANGES = ("copy", "half size, a third of the bitrate", "crop to 90 %", "greyscale", "gamma 1.4", "subtitle band")
 NEAR_SECONDS = 1.5  # a posting of the film so close to the frame's moment is its hit
 CLIENTS, CLIENT_SECONDS = 8, 6.0
@@ -63,12 +69,23 @@ class Clip:
 
 
 class CrowdedReference(CatalogueReference):
-    """The catalogue, with the tracks of invented films. aside: seconds spent inventing, not to be counted."""
+    """The catalogue, with the tracks of invented films. aside: seconds spent inventing, not to be counted.
 
-    def __init__(self, library: Library, crowd: Crowd, stand_in: int) -> None:
+    crowd: None leaves the real block in the place of an invented one, where only time counts. mask: bits of codes that
+    are looked up.
+    """
+
+    def __init__(self, library: Library, crowd: Crowd | None, stand_in: int, mask: int = ALL_BITS) -> None:
         super().__init__(library)
-        self._crowd, self._stand_in = crowd, stand_in
+        self._crowd, self._stand_in, self._mask = crowd, stand_in, np.uint32(mask)
         self.aside = 0.0
+        self.found = 0
+
+    def lookup(self, codes: CodeArray) -> Hits:
+        """Postings of the codes, but for the bits that are held at 0."""
+        hits = super().lookup(codes & self._mask)
+        self.found += len(hits.probe)
+        return hits
 
     def tracks(self, windows: Sequence[tuple[int, float, float]]) -> list[Track]:
         """Real reads for all; what was read for an invented film is then exchanged for its own."""
@@ -82,7 +99,7 @@ class CrowdedReference(CatalogueReference):
         found = super().tracks(asked)
         started = time.perf_counter()
         for i, (number, start, stop) in enumerate(windows):
-            if number >= FIRST_NUMBER:
+            if number >= FIRST_NUMBER and self._crowd is not None:
                 found[i] = self._crowd.track(number).slice(int(start * 1000), int(stop * 1000))
         self.aside += time.perf_counter() - started
         return found
@@ -93,7 +110,8 @@ def main() -> None:
     parser.add_argument("--films", type=Path, help="to hide; default: the sample films")
     parser.add_argument("--unknown", type=Path, help="not in the index; default: none")
     parser.add_argument("--sizes", default=SIZES)
-    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--clips", type=int, default=120, help="of the films, and as many of the unknown ones")
+    parser.add_argument("--as-dense-as", type=int, metavar="FRAMES")
     parser.add_argument("--no-faiss", action="store_true")
     parser.add_argument("--out", type=Path, help="folder for plots")
     options = parser.parse_args()
@@ -124,13 +142,19 @@ def main() -> None:
                 "bytes_a_posting": bytes_each,
                 "loaded_a_second": size / took,
             }
-            row |= timed(library, matcher_of(reference, encoder.bundle), reference, clips)
+            row |= timed(matcher_of(reference, encoder.bundle), reference, clips)
             row |= {"queries_a_second_8_clients": crowded_clients(url, longest.number, clips)}
             row |= {"codes": lookups(library.lut, clips, library, None if options.no_faiss else (contents, hidden))}
             rows.append(row)
             show(row)
+        if options.as_dense_as:
+            bits = round(np.log2(options.as_dense_as / FRAMES_A_SECOND * POSTINGS_A_SECOND / rows[-1]["postings"]))
+            dense = dense_row(library, contents, hidden, crowd, longest.number, clips, int(bits))
+            print(f"with {bits} bits held at 0, as dense as {options.as_dense_as:.1e} frames:")
+            show(dense)
+            rows.append(dense)
     if options.out:
-        index_plot(rows, options.out / "index.png")
+        index_plot([row for row in rows if row["codes"]], options.out / "index.png")
     machine = f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"
     print(json.dumps({"films": len(films), "clips": len(clips), "rows": rows, "machine": machine}))
 
@@ -193,16 +217,37 @@ def dataset_bytes(store: Store) -> int:
     return int(store.client.info("memory")["used_memory_dataset"])
 
 
-def timed(library: Library, matcher: Matcher, reference: CrowdedReference, clips: list[Clip]) -> dict[str, Any]:
-    """Latency of whole decisions on one view of 25 frames, and what they come to."""
+def dense_row(
+    library: Library, contents: Contents, hidden: Contents, crowd: Crowd, stand_in: int, clips: list[Clip], bits: int
+) -> dict[str, Any]:
+    """The table again with the first bits of all codes held at 0."""
+    mask = ALL_BITS & ~((1 << bits) - 1)
+
+    def coarse(part: Contents) -> Contents:
+        return Contents(mix(unmix(part.mixed) & np.uint32(mask)), part.numbers, part.ticks)
+
+    took = load(library, coarse(contents), coarse(hidden))
+    kept = sum(state.postings for state in library.lut.states())
+    reference = CrowdedReference(library, crowd, stand_in, mask)
+    row: dict[str, Any] = {"postings": len(contents.mixed), "bytes_a_posting": 0.0, "bits_held": bits}
+    row |= {"loaded_a_second": len(contents.mixed) / took, "kept_as_not_common": kept / len(contents.mixed)}
+    return row | timed(matcher_of(reference, default_encoder().bundle), reference, clips) | {"codes": {}}
+
+
+def timed(matcher: Matcher, reference: CrowdedReference, clips: list[Clip]) -> dict[str, Any]:
+    """Latency of decisions on one view of 25 frames, with few probes and in full, and what full ones come to."""
     matcher.best_guess([clips[0].codes], [])
-    took, seen = [], {"right": 0, "wrong": 0, "known": 0, "false_alarms": 0, "unknown": 0}
-    for clip in [*clips, *clips * (REPEATS - 1)]:
+    took, full, seen = [], [], {"right": 0, "wrong": 0, "known": 0, "false_alarms": 0, "unknown": 0}
+    reference.found = 0
+    for clip in clips * REPEATS:
         reference.aside, started = 0.0, time.perf_counter()
-        match = matcher.match([clip.codes], [])
+        matcher.match([clip.codes], [])
         took.append(time.perf_counter() - started - reference.aside)
-        if len(took) > len(clips):
-            continue
+    found = reference.found / len(took)
+    for clip in clips:
+        reference.aside, started = 0.0, time.perf_counter()
+        match = matcher.match([clip.codes])
+        full.append(time.perf_counter() - started - reference.aside)
         if not clip.film:
             seen["unknown"] += 1
             seen["false_alarms"] += match is not None
@@ -211,11 +256,11 @@ def timed(library: Library, matcher: Matcher, reference: CrowdedReference, clips
         seen["known"] += 1
         seen["right"] += right
         seen["wrong"] += match is not None and not right
-    return {"decision_ms": spread(took), **seen}
+    return {"decision_ms": spread(took), "full_decision_ms": spread(full), "hits_a_query": found, **seen}
 
 
 def crowded_clients(url: str, stand_in: int, clips: list[Clip]) -> float:
-    """Decisions a second of 8 processes at once, the time to invent films included."""
+    """Decisions a second of 8 processes at once."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(CLIENTS) as pool:
         counts = pool.starmap(client, [(url, stand_in, clips, seed) for seed in range(CLIENTS)])
@@ -225,8 +270,7 @@ def crowded_clients(url: str, stand_in: int, clips: list[Clip]) -> float:
 def client(url: str, stand_in: int, clips: list[Clip], seed: int) -> int:
     encoder = default_encoder()
     with open_store(url) as store:
-        crowd = Crowd(EvidenceModel.of_bundle(encoder.bundle).background)
-        matcher = matcher_of(CrowdedReference(Library(store), crowd, stand_in), encoder.bundle)
+        matcher = matcher_of(CrowdedReference(Library(store), None, stand_in), encoder.bundle)
         rng, done = np.random.default_rng(seed), 0
         matcher.match([clips[0].codes], [])
         end = time.perf_counter() + CLIENT_SECONDS
@@ -290,9 +334,10 @@ def spread(seconds: list[float]) -> dict[str, float]:
 
 
 def show(row: dict[str, Any]) -> None:
-    ms, clients = row["decision_ms"], row["queries_a_second_8_clients"]
+    ms, full, clients = row["decision_ms"], row["full_decision_ms"], row.get("queries_a_second_8_clients", 0.0)
     print(f"{row['postings']:,} postings of {row['bytes_a_posting']:.1f} bytes, {row['loaded_a_second']:,.0f} a second")
     print(f"    a decision p50 {ms['p50']:.1f} p99 {ms['p99']:.1f} ms, {clients:.0f} a second with {CLIENTS} clients")
+    print(f"    in full p50 {full['p50']:.1f} p99 {full['p99']:.1f} ms; {row['hits_a_query']:.1f} postings a query")
     print(f"    right {row['right']} wrong {row['wrong']} of {row['known']}", end=", ")
     print(f"false alarms {row['false_alarms']} of {row['unknown']}", flush=True)
     for name, codes in row["codes"].items():
