@@ -6,23 +6,24 @@ The look-up table is not in it: it follows from the tracks, in whatever layout t
 import io
 import json
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline import schema1
 from pipeline.errors import CatalogueError, InputError
 from pipeline.library import Library, Outcome
 from pipeline.motion import Motion
 from pipeline.tracks import Track
 from pipeline.videos import VideoFields, VideoRecord
 
-FORMAT = 1
+FORMAT, OLD_FORMAT = 2, 1  # the old one holds tracks and motion as they were in schema 1
 MANIFEST = "manifest.json"
-FIELDS = tuple(field.name for field in fields(VideoFields))
+FIELDS = tuple(part.name for part in fields(VideoFields))
 
 
 @dataclass(frozen=True)
@@ -33,65 +34,71 @@ class Restored:
     outcome: Outcome
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A video as it is kept in a file. texts: subtitles by language."""
+
+    fields: VideoFields
+    duration_seconds: float
+    frames: int
+    track: Track = field(repr=False)
+    motion: Motion | None = field(repr=False)
+    texts: dict[str, str] = field(repr=False)
+
+
 def write_backup(library: Library, path: Path, report: Callable[[int, int], None]) -> int:
     """Writes all videos; a file of that name is replaced when the new one is complete. Returns how many videos.
 
-    report: called with videos done and videos in all. Raises InputError when the file cannot be written, StoreError.
+    A channel is left out: it comes by itself. report: called with videos done and videos in all. Raises InputError
+    when the file cannot be written, StoreError.
     """
+    videos = [record for record in library.videos() if not record.is_live]
+    return write_videos(filter(None, (_kept(library, record) for record in videos)), len(videos), path, report)
+
+
+def write_videos(videos: Iterable[Kept], count: int, path: Path, report: Callable[[int, int], None]) -> int:
+    """Writes videos, as `write_backup`. count: about how many there are."""
     part = path.with_name(f"{path.name}.part")
-    videos = [record for record in library.videos() if not record.is_live]  # a channel comes by itself
+    entries: list[dict[str, Any]] = []
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            kept = [
-                record for k, record in enumerate(videos) if _write_video(archive, library, record, k, report, videos)
-            ]
-            manifest = {
-                "format": FORMAT,
-                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "videos": [_entry(record) for record in kept],
-            }
+            for number, video in enumerate(videos, 1):
+                entries.append(_write_video(archive, number, video))
+                report(number, max(count, number))
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            manifest = {"format": FORMAT, "created_at": created, "videos": entries}
             archive.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
         part.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
-    return len(kept)
+    return len(entries)
 
 
-def _write_video(
-    archive: zipfile.ZipFile,
-    library: Library,
-    record: VideoRecord,
-    done: int,
-    report: Callable[[int, int], None],
-    videos: list[VideoRecord],
-) -> bool:
-    """False for a video that was removed meanwhile."""
+def _kept(library: Library, record: VideoRecord) -> Kept | None:
+    """None for a video that was removed meanwhile."""
     track, motion = library.whole_track(record.number)
     if len(track) != record.runs:
         if library.find(record.id) == record:
             raise CatalogueError(f"video {record.id!r} is damaged; vnome check says how")
-        return False
-    packed = io.BytesIO()
+        return None
+    texts = {language: library.subtitles(record.id, language) for language in record.subtitles}
+    fields = VideoFields(*(getattr(record, name) for name in FIELDS))
+    return Kept(fields, record.duration_seconds, record.frames, track, motion, texts)
+
+
+def _write_video(archive: zipfile.ZipFile, number: int, video: Kept) -> dict[str, Any]:
+    """Writes a video under a number and returns its entry in the manifest."""
+    packed, track = io.BytesIO(), video.track
     np.savez(packed, start_ms=track.start_ms, codes=track.codes, levels=track.levels, end_ms=np.int64(track.end_ms))
-    archive.writestr(f"{record.number}/track.npz", packed.getvalue())
-    if motion is not None:
-        archive.writestr(f"{record.number}/motion.bin", motion.pack())
-    for language in record.subtitles:
-        archive.writestr(f"{record.number}/subtitles/{language}", library.subtitles(record.id, language))
-    report(done + 1, len(videos))
-    return True
-
-
-def _entry(record: VideoRecord) -> dict[str, Any]:
-    return {
-        **{name: getattr(record, name) for name in FIELDS},
-        "number": record.number,
-        "duration_seconds": record.duration_seconds,
-        "frames": record.frames,
-        "subtitles": list(record.subtitles),
-    }
+    archive.writestr(f"{number}/track.npz", packed.getvalue())
+    if video.motion is not None:
+        archive.writestr(f"{number}/motion.bin", video.motion.pack())
+    for language, text in video.texts.items():
+        archive.writestr(f"{number}/subtitles/{language}", text)
+    about = {"number": number, "duration_seconds": video.duration_seconds, "frames": video.frames}
+    return {**asdict(video.fields), **about, "subtitles": sorted(video.texts)}
 
 
 def restore_backup(library: Library, path: Path, report: Callable[[int, int], None]) -> list[Restored]:
@@ -102,10 +109,10 @@ def restore_backup(library: Library, path: Path, report: Callable[[int, int], No
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = _manifest(archive, path)
+            kind, entries = _manifest(archive, path)
             restored = []
             for k, entry in enumerate(entries):
-                restored.append(_restore_video(library, archive, entry))
+                restored.append(_restore_video(library, archive, entry, kind))
                 report(k + 1, len(entries))
             return restored
     except OSError as error:
@@ -114,19 +121,24 @@ def restore_backup(library: Library, path: Path, report: Callable[[int, int], No
         raise InputError(f"{path} is no backup, or damaged ({error}); give a file of vnome backup") from None
 
 
-def _manifest(archive: zipfile.ZipFile, path: Path) -> list[dict[str, Any]]:
+def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[int, list[dict[str, Any]]]:
+    """The file's format and entries."""
     manifest = json.loads(archive.read(MANIFEST))
-    if manifest["format"] != FORMAT:
+    if manifest["format"] not in (FORMAT, OLD_FORMAT):
         raise InputError(f"{path} has format {manifest['format']!r}, this version reads {FORMAT}; use the VNOME of it")
-    return list(manifest["videos"])
+    return manifest["format"], list(manifest["videos"])
 
 
-def _restore_video(library: Library, archive: zipfile.ZipFile, entry: dict[str, Any]) -> Restored:
+def _restore_video(library: Library, archive: zipfile.ZipFile, entry: dict[str, Any], kind: int) -> Restored:
     number = int(entry["number"])
     with np.load(io.BytesIO(archive.read(f"{number}/track.npz")), allow_pickle=False) as packed:
-        track = Track(packed["start_ms"], packed["codes"], int(packed["end_ms"]), packed["levels"])
-    names = set(archive.namelist())
-    motion = Motion.unpack(archive.read(f"{number}/motion.bin")) if f"{number}/motion.bin" in names else None
+        parts = packed["start_ms"], packed["codes"], packed["levels"], int(packed["end_ms"])
+    has_motion = f"{number}/motion.bin" in set(archive.namelist())
+    motion = Motion.unpack(archive.read(f"{number}/motion.bin")) if has_motion else None
+    if kind == OLD_FORMAT:
+        track, motion = schema1.track_of(*parts), schema1.motion_of(motion.signs) if motion else None
+    else:
+        track = Track(parts[0], parts[1], parts[3], parts[2])
     texts = {language: archive.read(f"{number}/subtitles/{language}").decode() for language in entry["subtitles"]}
     video = VideoFields(**{name: entry[name] for name in FIELDS})
     outcome = library.add(video, track, float(entry["duration_seconds"]), int(entry["frames"]), texts, motion)

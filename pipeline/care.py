@@ -71,7 +71,7 @@ class Care:
                     if mend:
                         self._client.hset(keys.NUMBERS, str(number), video)
                     yield Fault(video, f"its number {number} does not lead to it", mend)
-            for number in stored.keys() - wanted.keys() - self._in_work():
+            for number in stored.keys() - wanted.keys() - self._library.in_work():
                 if self._library.find(stored[number]) is None:
                     if mend:
                         self._client.hdel(keys.NUMBERS, str(number))
@@ -94,7 +94,7 @@ class Care:
                 faulty.append(postings)
                 text = f"{tally.count} postings that are not the {record.postings} of its track"
                 yield Fault(record.id, text, mend)
-        known = {record.number for record in records} | self._in_work()
+        known = {record.number for record in records} | self._library.in_work()
         strays = [number for number in sorted(tallies.keys() - known) if not self._library.resolve([number])]
         for number in strays:
             yield Fault(f"number {number}", f"{tallies[number].count} postings of a video that is not there", mend)
@@ -130,7 +130,7 @@ class Care:
                 names = [bytes(name) for name in self._client.scan_iter(match=pattern, count=1000)]
             for name in sorted(names):
                 number = keys.number_in(name)
-                if number in self._in_work() or self._library.resolve([number]):
+                if number in self._library.in_work() or self._library.resolve([number]):
                     continue
                 if mend:
                     with self._store.errors():
@@ -158,10 +158,6 @@ class Care:
             yield Fault("catalogue", f"bucket {stray[2]:x} of partition {stray[0]} belongs to no table", mend)
         for state, count in self._library.lut.miscounted(mend):
             yield Fault("catalogue", f"a partition counts {state.postings} postings instead of {count}", mend)
-
-    def _in_work(self) -> set[int]:
-        with self._store.errors():
-            return {int(number) for number in self._client.hkeys(keys.PENDING)}
 
 
 def _wanted(postings: Postings, common: CodeArray) -> _Tally:

@@ -11,7 +11,6 @@ SCHEMA = CATALOGUE + "schema"  # string: JSON {"schema": 1, "encoder": sha256 or
 NEXT_NUMBER = CATALOGUE + "next-number"  # string: counter of video numbers
 VIDEOS = CATALOGUE + "videos"  # hash: video id -> JSON record
 NUMBERS = CATALOGUE + "numbers"  # hash: video number -> video id; what is not here is invisible to queries
-REBUILT = CATALOGUE + "rebuilt"  # string: counter of rebuilds of the look-up table
 REBUILD = CATALOGUE + "rebuild"  # string with a time to live: the process that rebuilds it
 PENDING = CATALOGUE + "pending"  # hash: video number -> JSON of a change that is not finished
 POSTINGS = CATALOGUE + "postings"  # string: postings of all visible videos

@@ -50,10 +50,12 @@ class Library:
         self._journal = Journal(store)
         with store.errors():
             schema = json.loads(self._client.get(keys.SCHEMA) or "{}")
-        if schema.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
+        version = schema.get("schema", SCHEMA_VERSION)
+        if version != SCHEMA_VERSION:
+            advice = "vnome migrate FILE carries it over" if version < SCHEMA_VERSION else "use the VNOME that made it"
             raise CatalogueError(
-                f"the catalogue has schema {schema['schema']}, this version reads {SCHEMA_VERSION}; "
-                "use the VNOME that made it, or set VNOME_REDIS or VNOME_HOME to another place"
+                f"the catalogue has schema {version}, this version reads {SCHEMA_VERSION}; "
+                f"{advice}, or set VNOME_REDIS or VNOME_HOME to another place"
             )
 
     # Reading
@@ -102,6 +104,11 @@ class Library:
         """The numbers of all visible videos."""
         with self.store.errors():
             return {int(number) for number in self._client.hkeys(keys.NUMBERS)}
+
+    def in_work(self) -> set[int]:
+        """The numbers of videos that are being added or deleted."""
+        with self.store.errors():
+            return set(self._journal.entries())
 
     def posting_count(self) -> int:
         """Postings of all visible videos."""
@@ -269,7 +276,6 @@ class Library:
         """The rest of adding a video, from its postings on. recovering: a later change of the video wins."""
         number = record.number
         # Step 3. Postings.
-        rebuilt = self._client.get(keys.REBUILT)
         postings = Postings.of_track(number, track)
         for start in range(0, len(postings), POSTINGS_A_WRITE):
             self._journal.renew(number)
@@ -279,8 +285,6 @@ class Library:
         self.store.confirm()
         # Step 5. One transaction makes it visible and retires what it replaces.
         verdict, retired = self._commit(record, recovering)
-        if verdict in ("added", "replaced") and self._client.get(keys.REBUILT) != rebuilt:
-            self.lut.add(postings)  # some may have gone into a table that was exchanged meanwhile
         # Step 6. That is on disk, too.
         self.store.confirm()
         # Step 7. What it replaced, or what came to nothing, is deleted.

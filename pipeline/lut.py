@@ -155,6 +155,14 @@ put(KEYS[4], table.concat(halves[2]))
 return done(buckets + 1, count)
 """.replace("RECORD", str(RECORD_BYTES))
 
+# KEYS: state. ARGV: the state that must be there, empty for any; the new one. Returns the old one, or nil.
+_EXCHANGE = """
+local state = redis.call('GET', KEYS[1]) or '4 0 0'
+if ARGV[1] ~= '' and ARGV[1] ~= state then return false end
+redis.call('SET', KEYS[1], ARGV[2])
+return state
+"""
+
 # ARGV: how many postings the state says, and how many there are.
 _RECOUNT = """
 if count ~= ARGV[2] then return {0, state} end
@@ -307,23 +315,30 @@ class RedisLut:
 
     def contents(self, partition: int) -> Contents:
         """All of a partition."""
+        return self.seen(partition)[1]
+
+    def seen(self, partition: int) -> tuple[State, Contents]:
+        """All of a partition, and the state that it had when that was read."""
         for _ in range(MOST_TRIES):
             state = self._states[partition]
             buckets = all_buckets(state.buckets)
             shared = np.array([first_code(partition, bucket) for bucket in buckets.tolist()], np.uint32)
             found = self._read(np.full(len(buckets), partition), buckets, shared_bits(shared))
-            if found is not None:
-                return found
+            if found is not None and state == self._states[partition]:
+                return state, found
         raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
 
-    def replace(self, partition: int, contents: Contents) -> None:
+    def replace(self, partition: int, contents: Contents, seen: State | None = None) -> bool:
         """Puts these postings in the place of all that a partition holds, while look-ups go on.
 
         They are written beside the old ones, then the state leads to them, then the old ones are deleted. A kill in
         between leaves some of either, which `stray_buckets` finds.
+        seen: does nothing and returns False when the partition has changed since it had this state.
         """
-        tag, old = tags()[partition], self._states[partition]
+        tag, old = tags()[partition], seen or self._states[partition]
         order = np.lexsort((contents.ticks, contents.numbers, contents.mixed))
+        columns = np.stack([contents.mixed[order], contents.numbers[order], contents.ticks[order]])
+        order = order[np.any(np.diff(columns, axis=1, prepend=~columns[:, :1]), axis=0)]  # each once
         order = order[_first_of_equals(contents.mixed[order], COMMON)]
         mixed = contents.mixed[order]
         new = State(max(FIRST_BUCKETS, -(-len(mixed) // BUCKET_POSTINGS)), len(mixed), old.generation + 1)
@@ -335,10 +350,21 @@ class RedisLut:
             for start in range(0, len(names), BUCKETS_TOGETHER):
                 part = range(start, min(start + BUCKETS_TOGETHER, len(names)))
                 self._store.many([("SET", names[i], packed[bounds[i] : bounds[i + 1]]) for i in part])
-            text = self._store.client.set(keys.lut_state(tag), new.text, get=True)
-            old = State.of_text(text, self._store.address)  # type: ignore[arg-type]
+            text = self._exchange(partition, seen, new)
+            if text is None:
+                self._delete(partition, new.generation, buckets.tolist())
+                return False
+            old = State.of_text(text, self._store.address)
             self._states[partition] = new
             self._delete(partition, old.generation, all_buckets(old.buckets).tolist())
+        return True
+
+    def _exchange(self, partition: int, seen: State | None, new: State) -> bytes | None:
+        """Writes a partition's state and returns the one before; None, and writes nothing, when it is not `seen`."""
+        name = keys.lut_state(tags()[partition])
+        command = ("EVAL", _EXCHANGE, 1, name, seen.text if seen else "", new.text)
+        (text,) = self._store.many([command])
+        return None if text is None else bytes(text)
 
     def stray_buckets(self) -> Iterator[tuple[int, int, int]]:
         """Buckets of no partition's state, which a kill left behind: partition, generation (0 or 1), number."""

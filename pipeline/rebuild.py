@@ -1,8 +1,8 @@
 """The look-up table made anew from the tracks, while queries and changes of the catalogue go on.
 
-The postings of all videos are sorted by partition into files, then each partition is exchanged as a whole. What was
-added, replaced or removed meanwhile is told by the catalogue at the end; a writer that is at work then sees by the
-counter of rebuilds that it must add its postings once more, which changes nothing where they are.
+The postings of all videos are sorted by partition into files, then each partition is exchanged as a whole, together
+with what came into it meanwhile: an exchange takes place only if the partition has not changed since it was read. So
+at every moment the table is right, also when the rebuilding ends half-way.
 """
 
 import tempfile
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline import keys
 from pipeline.buckets import PARTITIONS, mix, partitions_of
@@ -21,7 +22,8 @@ from pipeline.library import Library
 from pipeline.lut import Contents
 from pipeline.postings import Postings
 
-LEASE_MS = 60_000
+LEASE_MS = 15_000
+MOST_TRIES = 1000  # of an exchange while others change the partition
 _ROW = np.dtype([("mixed", "<u4"), ("number", "<u4"), ("tick", "<u4")])
 
 
@@ -34,32 +36,52 @@ def rebuild(library: Library, report: Callable[[int, int], None]) -> int:
     with _lease(library), tempfile.TemporaryDirectory(prefix="vnome-rebuild-") as folder:
         library.recover()
         # 1. All postings, by partition, of the videos that are there now.
+        live = {record.number for record in library.videos() if record.is_live}
         videos = library.numbers()
         spill = _Spill(Path(folder))
         for done, number in enumerate(sorted(videos)):
             for postings in _postings(library, number):
                 spill.add(postings)
+            _renew(library)
             report(done + 1, len(videos) + PARTITIONS)
         # 2. Partition after partition.
         for partition in range(PARTITIONS):
             _renew(library)
-            library.lut.replace(partition, spill.contents(partition))
+            _exchange(library, partition, spill.contents(partition), videos - live)
             report(len(videos) + partition + 1, len(videos) + PARTITIONS)
-        # 3. What has changed meanwhile.
-        with library.store.errors():
-            library.store.client.incr(keys.REBUILT)
-        now = library.numbers()
-        live = {record.number for record in library.videos() if record.is_live}
-        for number in sorted(now - videos | live):
-            for postings in _postings(library, number):
-                library.lut.add(postings)
-        gone = videos - now
-        for partition in range(PARTITIONS) if gone else ():
-            library.lut.remove_from(sorted(gone), spill.contents(partition))
         for stray in list(library.lut.stray_buckets()):
             library.lut.delete_stray(*stray)
         library.store.confirm()
     return sum(state.postings for state in library.lut.states())
+
+
+def _exchange(library: Library, partition: int, ours: Contents, videos: set[int]) -> None:
+    """Exchanges a partition for what follows from the tracks.
+
+    What it holds of other videos, which came meanwhile or are being added, stays; that of none goes.
+    ours: the postings from the tracks, of `videos` and of channels; those of what has gone meanwhile are left out.
+    """
+    for _ in range(MOST_TRIES):
+        state, there = library.lut.seen(partition)
+        in_work = library.in_work()  # looked at first: a video leaves it for the catalogue
+        now = library.numbers()
+        kept = np.isin(there.numbers, _array((now | in_work) - videos))
+        wanted = np.isin(ours.numbers, _array(now))
+        both = Contents(
+            np.concatenate([there.mixed[kept], ours.mixed[wanted]]),
+            np.concatenate([there.numbers[kept], ours.numbers[wanted]]),
+            np.concatenate([there.ticks[kept], ours.ticks[wanted]]),
+        )
+        if library.lut.replace(partition, both, state):
+            gone = now - library.numbers()
+            if gone:  # removed between the look and the exchange
+                library.lut.remove_from(sorted(gone), ours)
+            return
+    raise StoreError(f"{library.store.address}: the look-up table changes too fast; try again")
+
+
+def _array(numbers: set[int]) -> npt.NDArray[np.uint32]:
+    return np.array(sorted(numbers), np.uint32)
 
 
 def _postings(library: Library, number: int) -> list[Postings]:

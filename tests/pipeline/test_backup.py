@@ -91,8 +91,8 @@ def test_files_that_are_no_backup(library: Library, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="no backup, or damaged"):
             restore_backup(library, tmp_path / name, quiet)
     with zipfile.ZipFile(tmp_path / "later", "w") as archive:
-        archive.writestr(MANIFEST, json.dumps({"format": 2, "videos": []}))
-    with pytest.raises(InputError, match="format 2"):
+        archive.writestr(MANIFEST, json.dumps({"format": 3, "videos": []}))
+    with pytest.raises(InputError, match="format 3"):
         restore_backup(library, tmp_path / "later", quiet)
     assert [record.id for record in library.videos()] == ["one", "two"]
 
