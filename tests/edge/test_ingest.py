@@ -32,6 +32,7 @@ def vnome(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         (["x.mp4", "--camera", "a b"], "--camera 'a b' is no id"),
         (["x.mp4", "--camera", "a", "--role", "actor"], "--role 'actor'"),
         (["x.mp4", "--camera", "a", "--video", "v"], "--role reference"),
+        (["x.mp4", "--camera", "a", "--role", "channel"], "--role channel needs --video ID"),
         (["x.mp4", "--role", "reference", "--encode"], "--encode is for live sources"),
         (["x.mp4", "--config", "y.yaml"], "give a SOURCE"),
         (["--config", "nosuch.yaml"], "nosuch.yaml cannot be read"),

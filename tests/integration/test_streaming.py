@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -348,6 +349,26 @@ def test_a_film_may_come_through_kafka(stack: Stack) -> None:
     found = json.loads(stack.vnome("match", str(BIKES), "--json").stdout)["matches"]
     assert found[0]["video"] == "rides"
     assert found[0]["at_seconds"] == pytest.approx(0, abs=0.2)
+
+
+def test_a_channel_is_found_while_it_airs(stack: Stack) -> None:
+    """A camera that films what a channel showed a little before, and a clip of it."""
+    stack.processor()
+    stack.matcher()
+    began = time.time()
+    aired = stack.vnome("ingest", str(BIKES), "--role", "channel", "--video", "tv1", "--keep", "900",
+                        "--topic", stack.topics.frames, "--json")  # fmt: skip
+    assert aired.returncode == 0, aired.stderr
+    wait_until(lambda: "live, 900 s  tv1" in stack.vnome("list").stdout, "the channel in the catalogue")
+    play(stack, "bar", film_frames(BIKES), time.time_ns())
+    wait_until(lambda: any(event["event"] == "found" for event in stack.events()), "the match")
+    (found, *_) = stack.events()
+    assert (found["video"], found["camera"]) == ("tv1", "bar")
+    assert began - 2 < datetime.fromisoformat(found["aired_at"]).timestamp() < time.time()
+    (match,) = json.loads(stack.vnome("match", str(BIKES), "--json").stdout)["matches"]
+    assert match["video"] == "tv1"
+    assert datetime.fromisoformat(match["aired_at"]).timestamp() == pytest.approx(began, abs=5)
+    assert stack.vnome("check").returncode == 0
 
 
 def test_of_two_processors_of_one_instance_the_newer_stays(stack: Stack, small: list[bytes]) -> None:
