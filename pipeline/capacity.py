@@ -13,6 +13,7 @@ from pipeline.buckets import PARTITIONS
 from pipeline.errors import InputError
 from pipeline.lut import BUCKET_POSTINGS
 from pipeline.matching import CANDIDATES, PROBES
+from pipeline.postings import COMMON
 from pipeline.voting import BIN_SECONDS
 
 FRAMES_A_SECOND = 25.0  # of a film
@@ -27,8 +28,10 @@ GIB = 1 << 30
 class Constants:
     """Measured. A second is one of film; bytes as the server counts them.
 
-    chance_hits: postings that a frame of an unrelated film hits with few probes, a posting of the table.
-    bucket_ms, query_ms: to fetch one bucket of `BUCKET_POSTINGS`, and all else of a query, on the machine named.
+    chance_hits: (postings of the table, postings that the few probes of a query of an unrelated film hit), measured;
+    the larger tables were made as dense as they would be by holding bits of all codes at 0.
+    bucket_ms, hit_ms, query_ms: to fetch one bucket of `BUCKET_POSTINGS`, for each posting found, and all else of a
+    query, on the machine named.
     """
 
     postings_a_second: float
@@ -37,8 +40,9 @@ class Constants:
     track_bytes_a_second: float
     motion_bytes_a_second: float
     bytes_a_video: float
-    chance_hits: float
+    chance_hits: list[list[float]]
     bucket_ms: float
+    hit_ms: float
     query_ms: float
     machine: str
     measured_on: str
@@ -102,7 +106,7 @@ def estimate(frames: int, video_frames: int, shard_bytes: int, constants: Consta
     ]
     total = sum(parts)
     places = seconds / BIN_SECONDS
-    hits = constants.chance_hits * postings * QUERY_FRAMES
+    hits = _hits(constants.chance_hits, postings)
     votes = hits * SPREAD_BINS / places  # expected in one bin, whatever the size of the catalogue
     chance = {count: places * _at_least(count, votes) for count in range(2, 8)}
     needed = next((count for count, expected in chance.items() if expected < CANDIDATES[0] / 2), max(chance) + 1)
@@ -121,7 +125,7 @@ def estimate(frames: int, video_frames: int, shard_bytes: int, constants: Consta
         shards=max(1, math.ceil(total / shard_bytes)),
         round_trips=ROUND_TRIPS,
         buckets_a_query=buckets,
-        query_ms=constants.query_ms + buckets * constants.bucket_ms,
+        query_ms=constants.query_ms + buckets * constants.bucket_ms + hits * constants.hit_ms,
         chance_hits_a_query=hits,
         chance_places=chance,
         votes_needed=needed,
@@ -137,9 +141,24 @@ def assumptions(constants: Constants) -> list[str]:
         f"{constants.bytes_a_posting:.1f} bytes a posting, keys included; tracks {constants.track_bytes_a_second:.0f}, "
         f"motion {constants.motion_bytes_a_second:.0f} bytes a second; {constants.bytes_a_video:.0f} bytes a video",
         f"a query is {QUERY_FRAMES} frames with {PROBES[0]} probes each; one that finds nothing asks {PROBES[1]} each",
-        "chance hits are independent and as frequent as with the codes measured; real catalogues repeat themselves",
+        "chance hits as measured on tables of "
+        + ", ".join(f"{postings:.1e}" for postings, _ in constants.chance_hits)
+        + " postings, interpolated, and independent of one another; real catalogues repeat themselves",
         f"the table lies on at most {PARTITIONS} servers; its time assumes a network as fast as the machine's own",
     ]
+
+
+def _hits(measured: list[list[float]], postings: int) -> float:
+    """Postings that a query hits by chance: between and beyond what was measured on a double logarithmic scale.
+
+    Never more than stop words allow: so many postings are kept of each code that is looked up.
+    """
+    points = [(math.log(count), math.log(hits)) for count, hits in measured]
+    at = math.log(max(postings, 1))
+    left = max([i for i in range(len(points) - 1) if points[i][0] <= at], default=0)
+    (x0, y0), (x1, y1) = points[left], points[left + 1]
+    slope = 1.0 if at < points[0][0] else (y1 - y0) / (x1 - x0)
+    return min(math.exp(y0 + slope * (at - x0)), COMMON * PROBES[0] * QUERY_FRAMES)
 
 
 def _at_least(count: int, mean: float) -> float:

@@ -20,8 +20,9 @@ PLAIN = Constants(
     track_bytes_a_second=30.0,
     motion_bytes_a_second=5.0,
     bytes_a_video=200.0,
-    chance_hits=1e-7,
+    chance_hits=[[1e6, 100.0], [1e8, 1000.0]],
     bucket_ms=0.002,
+    hit_ms=0.0005,
     query_ms=4.0,
     machine="a machine",
     measured_on="2026-11-26",
@@ -44,23 +45,26 @@ def test_a_trillion_frames() -> None:
     assert found.postings == 4 * 10**10
     assert found.shards == math.ceil(found.bytes / (16 * GIB))
     assert found.buckets_a_query == 400  # as many as of a small one
-    assert found.query_ms == pytest.approx(4.8)
-    assert found.chance_hits_a_query == pytest.approx(1e-7 * 4e10 * 25)
+    assert found.chance_hits_a_query == pytest.approx(1000 * 400**0.5)  # tenfold for a hundred times the size
+    assert found.query_ms == pytest.approx(4.0 + 400 * 0.002 + 20_000 * 0.0005)
 
 
-def test_time_does_not_grow_with_the_catalogue_and_chance_does() -> None:
+def test_round_trips_do_not_grow_with_the_catalogue_and_chance_does() -> None:
     sizes = [10**9, 10**11, 10**13]
     found = [estimate(frames, 50_000, 16 * GIB, PLAIN) for frames in sizes]
-    assert len({one.query_ms for one in found}) == 1
+    assert len({one.buckets_a_query for one in found}) == 1
     assert len({one.round_trips for one in found}) == 1
-    places = [one.chance_places[2] for one in found]
-    assert places[1] / places[0] == pytest.approx(100, rel=1e-6)  # as many more places as there is more film
-    assert [one.votes_needed for one in found] == sorted(one.votes_needed for one in found)
+    hits = [one.chance_hits_a_query for one in found]
+    assert hits == sorted(hits)
+    assert estimate(10**15, 50_000, 16 * GIB, PLAIN).chance_hits_a_query == 512 * 400  # stop words bound it
+    assert estimate(25 * 10**4, 50_000, 16 * GIB, PLAIN).chance_hits_a_query == pytest.approx(
+        1.0
+    )  # small: in proportion
 
 
 def test_places_by_chance_are_those_of_a_poisson_distribution() -> None:
-    found = estimate(25 * 10**6, 50_000, 16 * GIB, dataclasses.replace(PLAIN, chance_hits=2e-5))
-    places, mean = 2 * 10**6, 2e-5 * 10**6 * 25 * 3 / (2 * 10**6)
+    found = estimate(25 * 10**6, 50_000, 16 * GIB, PLAIN)
+    places, mean = 2 * 10**6, 100 * 3 / (2 * 10**6)
     wanted = places * (1 - math.exp(-mean) * (1 + mean))
     assert found.chance_places[2] == pytest.approx(wanted, rel=1e-6)
 
@@ -90,7 +94,7 @@ def test_constants_are_written_whole() -> None:
 def test_the_shipped_constants_are_of_this_layout() -> None:
     shipped = Constants.shipped()
     assert 10 < shipped.bytes_a_posting < 14
-    assert 0 < shipped.chance_hits < 1e-5
+    assert [postings for postings, _ in shipped.chance_hits] == sorted(postings for postings, _ in shipped.chance_hits)
     assert any(shipped.measured_on in text for text in assumptions(shipped))
 
 
