@@ -212,6 +212,28 @@ def test_a_video_is_removed_whatever_its_codes(store: Store, rng: np.random.Gene
     assert sum(len(contents.mixed) for contents in lut.scan()) == 3000
 
 
+def test_exactly_the_given_postings_are_taken_out(store: Store) -> None:
+    lut = RedisLut(store)
+    lut.add(posted(1, array(5, 5, 6), array(1, 2, 3)))
+    lut.add(posted(2, array(5), array(1)))
+    lut.discard(posted(1, array(5, 6, 9), array(1, 4, 1)))  # one of them is there
+    assert triples(lut.lookup(array(5, 6))) == [(0, 1, 250), (0, 2, 125), (1, 1, 375)]
+    assert sum(state.postings for state in lut.states()) == 3
+    lut.discard(posted(1, array(5, 6), array(2, 3)))
+    lut.discard(posted(2, array(5), array(1)))
+    assert store.client.dbsize() == 0
+
+
+def test_many_codes_of_one_bucket(lut: Lut, rng: np.random.Generator) -> None:
+    """More than are compared one after the other."""
+    base = int(mix(array(1))[0]) & 0xFFFFFF00
+    near = np.array([unmix(np.array([base + place], np.uint32))[0] for place in range(40)], np.uint32)
+    lut.add(posted(3, near))
+    asked = np.concatenate([near[::2], rng.integers(0, 2**32, 50, dtype=np.uint32), near[:3]])
+    hits = triples(lut.lookup(asked))
+    assert hits == [(k, 3, int(2 * k) * 125) for k in range(20)] + [(70 + k, 3, k * 125) for k in range(3)]
+
+
 def test_no_script_cache_is_needed(store: Store) -> None:
     lut = RedisLut(store)
     store.client.script_flush()

@@ -218,3 +218,35 @@ def test_levels_survive_blocks_and_slices() -> None:
     assert np.array_equal(again.codes, codes)
     assert np.array_equal(again.levels, levels)
     assert np.array_equal(track.slice(7000, 14_000).levels, levels[10:20])
+
+
+@pytest.mark.redis
+def test_a_track_grows_at_its_end_and_is_forgotten_at_its_beginning(store: Store) -> None:
+    tracks = Tracks(store)
+    for second in (0, 1, 59, 60, 61, 200):  # nothing between the second and the last minute
+        part = track_of([second * 1000, second * 1000 + 500], [second, second + 1000], (second + 1) * 1000)
+        tracks.extend(4, part, (second + 1) * 1000)
+        tracks.extend(4, part, (second + 1) * 1000)  # once more changes nothing
+    whole = tracks.whole(4)
+    assert [code for code in whole.codes.tolist() if code < 1000] == [0, 1, 59, 60, 61, 200]
+    assert len(whole) == 12
+    assert whole.end_ms == 201_000
+    ((window,), _) = tracks.read([(4, 199.0, 202.0)])
+    assert window.codes.tolist() == [1061, 200, 1200] or window.codes.tolist() == [200, 1200]
+    gone = list(tracks.forget(4, 2))
+    assert [part.codes.tolist()[0] for part in gone] == [0, 60]
+    assert tracks.whole(4).codes.tolist() == [200, 1200]
+    assert list(tracks.forget(4, 2)) == []
+    tracks.extend(4, track_of([201_000], [7], 202_000), 202_000)
+    assert tracks.whole(4).codes.tolist() == [200, 1200, 7]
+    tracks.delete(4)
+    assert store.client.dbsize() == 0
+
+
+@pytest.mark.redis
+def test_a_block_is_given_before_it_is_deleted(store: Store) -> None:
+    """Whoever dies while he takes its postings out finds it again."""
+    tracks = Tracks(store)
+    tracks.write(4, track_of([0, 60_000, 120_000], [1, 2, 3], 130_000))
+    next(iter(tracks.forget(4, 2)))
+    assert tracks.whole(4).codes.tolist() == [1, 2, 3]
