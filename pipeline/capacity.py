@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline.buckets import PARTITIONS
 from pipeline.errors import InputError
-from pipeline.lut import BUCKET_POSTINGS
 from pipeline.matching import CANDIDATES, PROBES
+from pipeline.partitions import BUCKET_POSTINGS
 from pipeline.postings import COMMON
 from pipeline.voting import BIN_SECONDS
 

@@ -152,11 +152,11 @@ class Care:
             yield Fault("catalogue", f"it counts {stored} postings instead of {wanted}", mend)
 
     def _partitions(self, mend: bool) -> Iterator[Fault]:
-        for stray in list(self._library.lut.stray_buckets()):
+        for stray in list(self._library.lut.partitions.stray_buckets()):
             if mend:
-                self._library.lut.delete_stray(*stray)
+                self._library.lut.partitions.delete_stray(*stray)
             yield Fault("catalogue", f"bucket {stray[2]:x} of partition {stray[0]} belongs to no table", mend)
-        for state, count in self._library.lut.miscounted(mend):
+        for state, count in self._library.lut.partitions.miscounted(mend):
             yield Fault("catalogue", f"a partition counts {state.postings} postings instead of {count}", mend)
 
 

@@ -26,6 +26,11 @@ def lut_state(tag: str) -> str:
     return f"vnome:lut:{{{tag}}}"
 
 
+def lut_lock(tag: str) -> str:
+    """String with a time to live: this partition is being exchanged, and whoever would change it waits."""
+    return f"vnome:lut:{{{tag}}}!"
+
+
 def bucket(tag: str, generation: int, number: int) -> str:
     """String: packed postings of a bucket. A partition that is built anew has two generations side by side."""
     return f"{bucket_begin(tag, generation)}{number:x}"
@@ -37,9 +42,9 @@ def bucket_begin(tag: str, generation: int) -> str:
 
 
 def bucket_in(name: bytes) -> tuple[str, int, int] | None:
-    """Tag, generation (0 or 1) and number in the name of a bucket; None for the name of a state."""
+    """Tag, generation (0 or 1) and number in the name of a bucket; None for the name of a state or lock."""
     tag, _, rest = name[len(b"vnome:lut:{") :].decode().partition("}")
-    return (tag, ":/".index(rest[0]), int(rest[1:], 16)) if rest else None
+    return (tag, ":/".index(rest[0]), int(rest[1:], 16)) if rest[:1] in (":", "/") else None
 
 
 def confirmed(tag: str) -> str:

@@ -1,8 +1,9 @@
 """The look-up table made anew from the tracks, while queries and changes of the catalogue go on.
 
 The postings of all videos are sorted by partition into files, then each partition is exchanged as a whole, together
-with what came into it meanwhile: an exchange takes place only if the partition has not changed since it was read. So
-at every moment the table is right, also when the rebuilding ends half-way.
+with what came into it meanwhile: whoever would change it waits for that moment, and should the lock run out, the
+exchange takes place only if the partition has not changed since it was read. So at every moment the table is right,
+also when the rebuilding ends half-way.
 """
 
 import tempfile
@@ -19,7 +20,7 @@ from pipeline.buckets import PARTITIONS, mix, partitions_of
 from pipeline.channels import live_postings
 from pipeline.errors import StoreError
 from pipeline.library import Library
-from pipeline.lut import Contents
+from pipeline.partitions import Contents
 from pipeline.postings import Postings
 
 LEASE_MS = 15_000
@@ -49,10 +50,10 @@ def rebuild(library: Library, report: Callable[[int, int], None]) -> int:
             _renew(library)
             _exchange(library, partition, spill.contents(partition), videos - live)
             report(len(videos) + partition + 1, len(videos) + PARTITIONS)
-        for stray in list(library.lut.stray_buckets()):
-            library.lut.delete_stray(*stray)
+        for stray in list(library.lut.partitions.stray_buckets()):
+            library.lut.partitions.delete_stray(*stray)
         library.store.confirm()
-    return sum(state.postings for state in library.lut.states())
+    return sum(state.postings for state in library.lut.partitions.states())
 
 
 def _exchange(library: Library, partition: int, ours: Contents, videos: set[int]) -> None:
@@ -61,18 +62,21 @@ def _exchange(library: Library, partition: int, ours: Contents, videos: set[int]
     What it holds of other videos, which came meanwhile or are being added, stays; that of none goes.
     ours: the postings from the tracks, of `videos` and of channels; those of what has gone meanwhile are left out.
     """
+    table = library.lut.partitions
     for _ in range(MOST_TRIES):
-        state, there = library.lut.seen(partition)
-        in_work = library.in_work()  # looked at first: a video leaves it for the catalogue
-        now = library.numbers()
-        kept = np.isin(there.numbers, _array((now | in_work) - videos))
-        wanted = np.isin(ours.numbers, _array(now))
-        both = Contents(
-            np.concatenate([there.mixed[kept], ours.mixed[wanted]]),
-            np.concatenate([there.numbers[kept], ours.numbers[wanted]]),
-            np.concatenate([there.ticks[kept], ours.ticks[wanted]]),
-        )
-        if library.lut.replace(partition, both, state):
+        with table.locked(partition):
+            state, there = table.seen(partition)
+            in_work = library.in_work()  # looked at first: a video leaves it for the catalogue
+            now = library.numbers()
+            kept = np.isin(there.numbers, _array((now | in_work) - videos))
+            wanted = np.isin(ours.numbers, _array(now))
+            both = Contents(
+                np.concatenate([there.mixed[kept], ours.mixed[wanted]]),
+                np.concatenate([there.numbers[kept], ours.numbers[wanted]]),
+                np.concatenate([there.ticks[kept], ours.ticks[wanted]]),
+            )
+            done = table.replace(partition, both, state)
+        if done:
             gone = now - library.numbers()
             if gone:  # removed between the look and the exchange
                 library.lut.remove_from(sorted(gone), ours)

@@ -23,8 +23,8 @@ from pipeline.encoder import default_encoder
 from pipeline.evidence import EvidenceModel
 from pipeline.indexing import code_film, fingerprint
 from pipeline.library import Library
-from pipeline.lut import Contents
 from pipeline.matching import PROBES, matcher_of
+from pipeline.partitions import Contents
 from pipeline.postings import Postings
 from pipeline.probing import probe_codes
 from pipeline.store import Store, open_store
@@ -111,7 +111,7 @@ def of_table(films: list[Path], unknown: list[Path]) -> dict[str, Any]:
             mine = slice(start * FILM_POSTINGS, (start + 1) * FILM_POSTINGS)
             track = crowd.track(int(contents.numbers[mine.start]))
             library.lut.add(Postings.of_track(int(contents.numbers[mine.start]), track))
-        postings = sum(state.postings for state in library.lut.states())
+        postings = sum(state.postings for state in library.lut.partitions.states())
         after = store.client.info("memory")["used_memory_dataset"]
         store.client.set(keys.POSTINGS, postings)
         reference = CrowdedReference(library, crowd, number)

@@ -35,9 +35,10 @@ from pipeline.encoder import default_encoder, whole_picture
 from pipeline.evidence import EvidenceModel
 from pipeline.indexing import code_film
 from pipeline.library import Library
-from pipeline.lut import Contents, RedisLut
+from pipeline.lut import RedisLut
 from pipeline.matching import Matcher, matcher_of
 from pipeline.media import probe, read_frames
+from pipeline.partitions import Contents
 from pipeline.postings import Hits, Postings
 from pipeline.probing import probe_codes
 from pipeline.reference import CatalogueReference
@@ -207,7 +208,9 @@ def load(library: Library, contents: Contents, hidden: Contents) -> float:
     started = time.perf_counter()
     for partition in range(PARTITIONS):
         mine = order[bounds[partition] : bounds[partition + 1]]
-        library.lut.replace(partition, Contents(together.mixed[mine], together.numbers[mine], together.ticks[mine]))
+        library.lut.partitions.replace(
+            partition, Contents(together.mixed[mine], together.numbers[mine], together.ticks[mine])
+        )
     took = time.perf_counter() - started
     library.store.client.set(keys.POSTINGS, len(together.mixed))
     return took
@@ -227,7 +230,7 @@ def dense_row(
         return Contents(mix(unmix(part.mixed) & np.uint32(mask)), part.numbers, part.ticks)
 
     took = load(library, coarse(contents), coarse(hidden))
-    kept = sum(state.postings for state in library.lut.states())
+    kept = sum(state.postings for state in library.lut.partitions.states())
     reference = CrowdedReference(library, crowd, stand_in, mask)
     row: dict[str, Any] = {"postings": len(contents.mixed), "bytes_a_posting": 0.0, "bits_held": bits}
     row |= {"loaded_a_second": len(contents.mixed) / took, "kept_as_not_common": kept / len(contents.mixed)}

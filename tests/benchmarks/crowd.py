@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipeline.buckets import mix
 from pipeline.codes import CodeArray, pack_bits
-from pipeline.lut import Contents
+from pipeline.partitions import Contents
 from pipeline.postings import TICK_MS
 from pipeline.soft import SoftArray, levels_of
 from pipeline.tracks import STEP_MS, Track

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline.buckets import mix
 from pipeline.codes import CodeArray
-from pipeline.lut import Contents
+from pipeline.partitions import Contents
 
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]  # frames, numbers, ticks
 RADIUS = 2  # bits, within which a code is a hit

@@ -102,7 +102,7 @@ def test_it_is_forgotten_and_its_memory_is_bounded(air: Air, store: Store) -> No
         air.show(60, [one])
         names = list(store.client.scan_iter("vnome:track:*"))
         sizes.append(sum(store.client.strlen(name) for name in names))
-        postings.append(sum(state.postings for state in Library(store).lut.states()))
+        postings.append(sum(state.postings for state in Library(store).lut.partitions.states()))
     assert max(sizes) < 1.3 * min(sizes)
     assert max(postings) < 1.3 * min(postings)
     assert 120 < min(postings) < 120 * 3 * 1.5  # about two postings a second of two to three minutes
@@ -131,7 +131,7 @@ def test_indexers_take_over_and_repeat_without_a_trace(air: Air, store: Store, m
     whole, _ = Library(store).whole_track(number)
     assert (np.diff(whole.start_ms.astype(np.int64)) > 0).all()
     wanted = sum(len(part) for part in channels.live_postings(number, whole))
-    assert sum(state.postings for state in Library(store).lut.states()) == wanted
+    assert sum(state.postings for state in Library(store).lut.partitions.states()) == wanted
     assert ask(store, 18.0) is not None
 
 
@@ -158,7 +158,7 @@ def test_a_pause_leaves_what_was_before_and_after(air: Air, store: Store) -> Non
     assert int(whole.start_ms[-1]) // 1000 > 240
     Library(store).remove("tv1")
     assert not list(store.client.scan_iter("vnome:track:*"))
-    assert sum(state.postings for state in Library(store).lut.states()) == 0
+    assert sum(state.postings for state in Library(store).lut.partitions.states()) == 0
 
 
 def test_a_pause_longer_than_it_is_kept_begins_it_anew(air: Air, store: Store) -> None:
@@ -182,7 +182,7 @@ def test_one_that_goes_silent_is_forgotten_altogether(air: Air, store: Store) ->
     assert Library(store).videos() == []
     assert not list(store.client.scan_iter("vnome:track:*"))
     assert store.client.hlen(keys.CHANNELS) == 0
-    assert sum(state.postings for state in Library(store).lut.states()) == 0
+    assert sum(state.postings for state in Library(store).lut.partitions.states()) == 0
 
 
 def test_after_24_days_it_begins_anew(air: Air, store: Store) -> None:

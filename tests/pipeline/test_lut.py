@@ -11,7 +11,8 @@ from pipeline import keys
 from pipeline.buckets import FIRST_BUCKETS, buckets_of, mix, partitions_of, tags
 from pipeline.codes import CodeArray
 from pipeline.errors import StoreError
-from pipeline.lut import BUCKET_POSTINGS, RedisLut
+from pipeline.lut import RedisLut
+from pipeline.partitions import BUCKET_POSTINGS
 from pipeline.postings import COMMON, Hits, Lut, MemoryLut, Postings
 from pipeline.store import Store, open_store
 
@@ -142,7 +143,7 @@ def test_the_table_grows_with_its_postings_and_keeps_them(store: Store, rng: np.
         (lut, other)[number % 2].add(posted(number, part))  # each has old states when its turn comes
         at = rng.integers(0, (number + 1) * 10_000, 300)
         assert len(RedisLut(store).lookup(codes[at]).probe) >= 300
-    states = lut.states()
+    states = lut.partitions.states()
     assert sum(state.postings for state in states) == len(codes)
     assert all(BUCKET_POSTINGS / 2 < state.postings / state.buckets < BUCKET_POSTINGS * 1.1 for state in states)
     hits = lut.lookup(codes)
@@ -178,7 +179,7 @@ def test_writers_and_readers_while_it_grows(store: Store, redis_url: str, rng: n
             one.result()
     assert missed == [0] * looks
     lut = RedisLut(store)
-    assert sum(state.postings for state in lut.states()) == 200_500
+    assert sum(state.postings for state in lut.partitions.states()) == 200_500
     for number in range(4):
         hits = lut.lookup(codes[number])
         assert len(np.unique(hits.probe[hits.video_numbers == number])) == 50_000
@@ -218,7 +219,7 @@ def test_exactly_the_given_postings_are_taken_out(store: Store) -> None:
     lut.add(posted(2, array(5), array(1)))
     lut.discard(posted(1, array(5, 6, 9), array(1, 4, 1)))  # one of them is there
     assert triples(lut.lookup(array(5, 6))) == [(0, 1, 250), (0, 2, 125), (1, 1, 375)]
-    assert sum(state.postings for state in lut.states()) == 3
+    assert sum(state.postings for state in lut.partitions.states()) == 3
     lut.discard(posted(1, array(5, 6), array(2, 3)))
     lut.discard(posted(2, array(5), array(1)))
     assert store.client.dbsize() == 0
@@ -288,7 +289,7 @@ def test_damaged_bucket_is_one_line(store: Store) -> None:
 def test_damaged_state_is_one_line(store: Store, text: str) -> None:
     store.client.set(keys.lut_state(tags()[int(partitions_of(mix(array(1)))[0])]), text)
     lut = RedisLut(store)
-    for step in (lambda: lut.lookup(array(1)), lambda: lut.add(posted(1, array(1))), lut.states):
+    for step in (lambda: lut.lookup(array(1)), lambda: lut.add(posted(1, array(1))), lut.partitions.states):
         with pytest.raises(StoreError, match="damaged"):
             step()
 

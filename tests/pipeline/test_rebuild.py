@@ -1,6 +1,7 @@
 """The table made anew from the tracks, with queries and writers at work meanwhile."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.care import Care
 from pipeline.errors import StoreError
 from pipeline.library import Library
 from pipeline.lut import RedisLut
+from pipeline.partitions import Partitions
 from pipeline.postings import Postings
 from pipeline.rebuild import rebuild
 from pipeline.store import Store, open_store
@@ -67,9 +69,9 @@ def test_a_lost_table_comes_back(library: Library, store: Store) -> None:
 def test_one_that_grew_is_compact_again(library: Library, store: Store, rng: np.random.Generator) -> None:
     big = Postings(999, rng.integers(0, 2**32, 30_000, dtype=np.uint32), np.arange(30_000, dtype=np.uint32))
     library.lut.add(big)  # of a video that is not there
-    grown = sum(state.buckets for state in library.lut.states())
+    grown = sum(state.buckets for state in library.lut.partitions.states())
     rebuild(library, lambda *_: None)
-    assert sum(state.buckets for state in RedisLut(store).states()) < grown / 2
+    assert sum(state.buckets for state in RedisLut(store).partitions.states()) < grown / 2
     assert is_whole(library, list(FILMS)[:5])
     assert Care(store).check() == []
     rebuild(library, lambda *_: None)
@@ -78,7 +80,7 @@ def test_one_that_grew_is_compact_again(library: Library, store: Store, rng: np.
 
 def test_queries_and_changes_go_on(library: Library, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A film is added, replaced or removed before and after the exchange of some partition; a reader misses nothing."""
-    replace = RedisLut.replace
+    replace = Partitions.replace
     changes: dict[int, Callable[[], None]] = {
         0: lambda: put(library, "film-5"),
         20: lambda: library.remove("film-1"),
@@ -87,12 +89,13 @@ def test_queries_and_changes_go_on(library: Library, store: Store, monkeypatch: 
         63: lambda: library.remove("film-0"),
     }
 
-    def replace_amid_changes(lut: RedisLut, partition: int, contents: object, seen: object) -> bool:
+    def replace_amid_changes(self: Partitions, partition: int, contents: object, seen: object) -> bool:
         if partition in changes:
+            store.client.delete(keys.lut_lock(tags()[partition]))  # as if it had run out
             changes.pop(partition)()
-        return replace(lut, partition, contents, seen)  # type: ignore[arg-type]
+        return replace(self, partition, contents, seen)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(RedisLut, "replace", replace_amid_changes)
+    monkeypatch.setattr(Partitions, "replace", replace_amid_changes)
     stop, misses, looks = threading.Event(), [0], [0]
     wanted = len(Postings.of_track(1, FILMS["film-3"]))
 
@@ -132,22 +135,41 @@ def test_a_film_that_is_being_added_gets_all_its_postings(
     assert Care(store).check() == []
 
 
+def test_writers_wait_while_a_partition_is_exchanged(library: Library, store: Store) -> None:
+    adding = threading.Thread(target=lambda: put(Library(store), "film-6"))
+    with library.lut.partitions.locked(7), library.lut.partitions.locked(8):
+        adding.start()
+        time.sleep(0.5)
+        assert library.find("film-6") is None
+        assert is_whole(library, ["film-3"])  # look-ups go on
+    adding.join(10)
+    assert is_whole(library, ["film-6"])
+
+
+def test_a_lock_that_nobody_lifts_runs_out(library: Library, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.client.set(keys.lut_lock(tags()[7]), "one that died", px=400)
+    put(library, "film-6")
+    assert is_whole(library, ["film-6"])
+    assert Care(store).check() == []
+
+
 def test_half_a_rebuild_does_no_harm(library: Library, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends after some partitions; a film came and one went since it began."""
-    replace = RedisLut.replace
+    replace = Partitions.replace
 
     class Killed(Exception):
         pass
 
-    def replace_or_die(lut: RedisLut, partition: int, contents: object, seen: object) -> bool:
+    def replace_or_die(self: Partitions, partition: int, contents: object, seen: object) -> bool:
         if partition == 5 and library.find("film-1"):
+            store.client.delete(keys.lut_lock(tags()[partition]))
             put(library, "film-5")
             library.remove("film-1")
         if partition == 40:
             raise Killed
-        return replace(lut, partition, contents, seen)  # type: ignore[arg-type]
+        return replace(self, partition, contents, seen)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(RedisLut, "replace", replace_or_die)
+    monkeypatch.setattr(Partitions, "replace", replace_or_die)
     with pytest.raises(Killed):
         rebuild(Library(store), lambda *_: None)
     assert is_whole(library, ["film-0", "film-2", "film-5"])
