@@ -22,7 +22,7 @@ def lease(number: int) -> str:
 
 
 def lut_state(tag: str) -> str:
-    """String: how many buckets a partition of the look-up table has, its postings, its generation."""
+    """String: how many buckets a partition of the look-up table has, its postings, its generation, its changes."""
     return f"vnome:lut:{{{tag}}}"
 
 

@@ -8,8 +8,8 @@ from pipeline.postings import COMMON
 # Every script: KEYS[1] is the partition's state, KEYS[2] its lock, ARGV[1] the state's buckets and generation that the
 # caller knows. Returns {1, state} when done, {0, state} when the state is another or the partition is locked.
 _STATE = """
-local state = redis.call('GET', KEYS[1]) or '4 0 0'
-local buckets, count, generation = string.match(state, '^(%d+) (%d+) (%d+)$')
+local state = redis.call('GET', KEYS[1]) or '4 0 0 0'
+local buckets, count, generation, changes = string.match(state, '^(%d+) (%d+) (%d+) (%d+)$')
 if not buckets then return redis.error_reply('ERR ' .. KEYS[1] .. ' is damaged') end
 if buckets .. ' ' .. generation ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 1 then return {0, state} end
 local function bucket(key)
@@ -24,9 +24,9 @@ local function done(buckets, count)
   count = math.max(count, 0)
   if count == 0 and generation == '0' then
     redis.call('DEL', KEYS[1])
-    return {1, '4 0 0'}
+    return {1, '4 0 0 0'}
   end
-  state = string.format('%d %d %d', buckets, count, generation)
+  state = string.format('%d %d %d %d', buckets, count, generation, changes + 1)
   redis.call('SET', KEYS[1], state)
   return {1, state}
 end
@@ -117,7 +117,7 @@ return done(buckets + 1, count)
 
 # KEYS: state. ARGV: the state that must be there, empty for any; the new one. Returns the old one, or nil.
 EXCHANGE = """
-local state = redis.call('GET', KEYS[1]) or '4 0 0'
+local state = redis.call('GET', KEYS[1]) or '4 0 0 0'
 if ARGV[1] ~= '' and ARGV[1] ~= state then return false end
 redis.call('SET', KEYS[1], ARGV[2])
 return state

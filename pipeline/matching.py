@@ -26,7 +26,7 @@ from pipeline.voting import BIN_SECONDS, count_votes, probes_of
 PROBES = (16, 512)  # a frame: few at first, and many when what they found is not accepted
 MOST_LOOKUPS = 24_000  # of a query, about 150 ms; one of many distinct codes gets fewer probes a frame
 CANDIDATES = (12, 24)  # places verified for each view of the query, with few and with many probes
-PLACES_A_POSTING = 5  # that the prior counts: moments at which the film looks different, as the rule was calibrated
+PLACES_A_POSTING = 3  # that the prior counts: moments at which the film looks different, as the rule was calibrated
 SAME_MOMENT_SECONDS = 1.0  # hypotheses closer than this are one answer
 SURE_ODDS = 50.0  # log odds of a moment without rivals
 SURE_NATS = 12.0  # with odds as long as these, the moment needs no second look

@@ -48,11 +48,15 @@ WAIT_SECONDS = 0.02  # between two tries of a change of a locked partition
 
 @dataclass(frozen=True)
 class State:
-    """Of a partition: how many buckets, how many postings; generation: changes when it is built anew."""
+    """Of a partition: how many buckets, how many postings.
+
+    generation: changes when it is built anew. changes: counts everything that is done to it.
+    """
 
     buckets: int = FIRST_BUCKETS
     postings: int = 0
     generation: int = 0
+    changes: int = 0
 
     @staticmethod
     def of_text(text: bytes | None, address: str) -> "State":
@@ -60,15 +64,15 @@ class State:
         try:
             if not text:
                 return State()
-            buckets, postings, generation = map(int, text.split())
-            return State(buckets, postings, generation)
+            buckets, postings, generation, changes = map(int, text.split())
+            return State(buckets, postings, generation, changes)
         except ValueError:
             raise damaged(address) from None
 
     @property
     def text(self) -> str:
         """As it is stored."""
-        return f"{self.buckets} {self.postings} {self.generation}"
+        return f"{self.buckets} {self.postings} {self.generation} {self.changes}"
 
     @property
     def layout(self) -> str:

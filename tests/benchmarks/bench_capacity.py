@@ -35,7 +35,7 @@ from tests.benchmarks.faiss_peers import unmix
 from tests.benchmarks.servers import memory_server
 
 CONSTANTS = Path(__file__).parents[2] / "pipeline" / "bundled" / "capacity.json"
-CROWD_FILMS = 2_400  # ten million postings
+CROWD_FILMS = 1_400  # ten million postings
 HELD_BITS = (7, 12)  # then as dense as a billion and as forty billion
 NOTHING = Contents(np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.uint32))
 

@@ -53,7 +53,7 @@ from tests.benchmarks.servers import memory_server
 SIZES = "1000000,10000000,100000000"
 SECONDS, FPS = 5.0, 5.0  # of a query
 ALL_BITS = 0xFFFFFFFF
-FRAMES_A_SECOND, POSTINGS_A_SECOND = 25.0, 1.2  # of a film
+FRAMES_A_SECOND, POSTINGS_A_SECOND = 25.0, 2.0  # of a film
 CHANGES = ("copy", "half size, a third of the bitrate", "crop to 90 %", "greyscale", "gamma 1.4", "subtitle band")
 NEAR_SECONDS = 1.5  # a posting of the film so close to the frame's moment is its hit
 CLIENTS, CLIENT_SECONDS = 8, 6.0

@@ -19,8 +19,8 @@ from pipeline.soft import SoftArray, levels_of
 from pipeline.tracks import STEP_MS, Track
 
 FIRST_NUMBER = 1_000_000
-FILM_POSTINGS = 4_320  # an hour, at the 1.2 a second of real films
-POSTING_MS = 840
+FILM_POSTINGS = 7_200  # an hour, at about the two a second of real films
+POSTING_MS = 500
 SMOOTHING = 0.5  # share of the deviation that is drawn anew
 
 

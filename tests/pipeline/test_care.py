@@ -78,8 +78,8 @@ def wrong_partition(library: Library) -> None:
     (key, *_) = (name for name in library.store.client.scan_iter(match=keys.LUT) if name.endswith(b"}"))
     text = library.store.client.get(key)
     assert isinstance(text, bytes)
-    buckets, count, generation = text.split()
-    library.store.client.set(key, b"%b %d %b" % (buckets, int(count) + 7, generation))
+    buckets, count, generation, changes = text.split()
+    library.store.client.set(key, b"%b %d %b %b" % (buckets, int(count) + 7, generation, changes))
 
 
 def wrong_count(library: Library) -> None:

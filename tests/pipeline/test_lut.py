@@ -285,7 +285,7 @@ def test_damaged_bucket_is_one_line(store: Store) -> None:
             step()
 
 
-@pytest.mark.parametrize("text", ["x", "4 5", "4 five 0"])
+@pytest.mark.parametrize("text", ["x", "4 5", "4 five 0 0", "4 0 0"])
 def test_damaged_state_is_one_line(store: Store, text: str) -> None:
     store.client.set(keys.lut_state(tags()[int(partitions_of(mix(array(1)))[0])]), text)
     lut = RedisLut(store)
