@@ -311,6 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder that is kept; default one that is thrown away")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's `&` has switched off
     try:
         _require_free(options.port)
         with running_broker(options.port, options.data) as broker:
