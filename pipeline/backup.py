@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline import schema1
 from pipeline.errors import CatalogueError, InputError
+from pipeline.kept import Kept
 from pipeline.library import Library, Outcome
 from pipeline.motion import Motion
 from pipeline.tracks import Track
@@ -32,18 +33,6 @@ class Restored:
 
     video: str
     outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A video as it is kept in a file. texts: subtitles by language."""
-
-    fields: VideoFields
-    duration_seconds: float
-    frames: int
-    track: Track = field(repr=False)
-    motion: Motion | None = field(repr=False)
-    texts: dict[str, str] = field(repr=False)
 
 
 def write_backup(library: Library, path: Path, report: Callable[[int, int], None]) -> int:

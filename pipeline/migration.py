@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import keys, schema1
-from pipeline.backup import Kept, restore_backup, write_videos
+from pipeline.backup import restore_backup, write_videos
 from pipeline.errors import InputError
 from pipeline.library import SCHEMA_VERSION, Library
 from pipeline.store import Store
@@ -27,8 +27,7 @@ def migrate(store: Store, path: Path, report: Callable[[int, int], None]) -> int
     if not schema.get("cleared"):
         if path.exists():
             raise InputError(f"{path} is there already; give the name of a new file")
-        videos = (Kept(**vars(video)) for video in schema1.read_videos(store))
-        write_videos(videos, count, path, lambda done, total: report(done, 2 * total))
+        write_videos(schema1.read_videos(store), count, path, lambda done, total: report(done, 2 * total))
         with store.errors():
             store.client.set(keys.SCHEMA, json.dumps({**schema, "cleared": True}))
     if not path.is_file():

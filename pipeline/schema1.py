@@ -7,7 +7,6 @@ follows from the tracks, was another.
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from pipeline import keys
 from pipeline.codes import CodeArray
 from pipeline.errors import StoreError
+from pipeline.kept import Kept
 from pipeline.motion import BLOCKS, LARGEST_BLOCKS, STORED_TICKS, Motion
 from pipeline.soft import PACKED_BYTES, LevelArray, unpack_soft
 from pipeline.store import Store
@@ -27,19 +27,7 @@ FRAME_SECONDS = 0.08  # of the index
 PATTERNS = ("vnome:lut:*", "vnome:track:*", "vnome:motion:*", "vnome:subtitles:*")
 
 
-@dataclass(frozen=True)
-class OldVideo:
-    """A video as it was stored, in what is stored now. texts: subtitles by language."""
-
-    fields: VideoFields
-    duration_seconds: float
-    frames: int
-    track: Track = field(repr=False)
-    motion: Motion | None = field(repr=False)
-    texts: dict[str, str] = field(repr=False)
-
-
-def read_videos(store: Store) -> Iterator[OldVideo]:
+def read_videos(store: Store) -> Iterator[Kept]:
     """All videos of a catalogue of schema 1. Raises StoreError when one is damaged, or the store fails."""
     with store.errors():
         stored: Any = store.client.hgetall(keys.VIDEOS)
@@ -57,7 +45,7 @@ def read_videos(store: Store) -> Iterator[OldVideo]:
             texts: Any = store.client.hgetall(f"vnome:subtitles:{name}")
             fields = VideoFields(*(record[key] for key in ("id", "title", "source_name", "fingerprint", "encoder")))
             of_language = {language.decode(): text.decode() for language, text in texts.items()}
-            yield OldVideo(fields, record["duration_seconds"], record["frames"], track, motion, of_language)
+            yield Kept(fields, record["duration_seconds"], record["frames"], track, motion, of_language)
 
 
 def track_of(start_ms: npt.NDArray[np.uint32], codes: CodeArray, levels: LevelArray, end_ms: int) -> Track:

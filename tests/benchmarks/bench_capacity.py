@@ -31,8 +31,8 @@ from pipeline.store import Store, open_store
 from pipeline.videos import VideoFields
 from tests.benchmarks.bench_index import ALL_BITS, Clip, CrowdedReference, hide, load, make_clips, timed
 from tests.benchmarks.crowd import FILM_POSTINGS, Crowd
-from tests.benchmarks.faiss_peers import unmix
 from tests.benchmarks.servers import memory_server
+from tests.mixing import unmix
 
 CONSTANTS = Path(__file__).parents[2] / "pipeline" / "bundled" / "capacity.json"
 CROWD_FILMS = 1_400  # ten million postings

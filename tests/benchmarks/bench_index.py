@@ -46,9 +46,9 @@ from pipeline.store import Store, open_store
 from pipeline.tracks import BLOCK_MS, Track
 from pipeline.videos import VideoFields
 from tests.benchmarks.crowd import FILM_POSTINGS, FIRST_NUMBER, Crowd
-from tests.benchmarks.faiss_peers import unmix
 from tests.benchmarks.plots import index_plot
 from tests.benchmarks.servers import memory_server
+from tests.mixing import unmix
 
 SIZES = "1000000,10000000,100000000"
 SECONDS, FPS = 5.0, 5.0  # of a query

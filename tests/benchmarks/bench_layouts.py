@@ -28,8 +28,8 @@ from pipeline.postings import Postings
 from pipeline.probing import probe_codes
 from pipeline.store import Store, open_store
 from tests.benchmarks.crowd import FILM_POSTINGS, Crowd
-from tests.benchmarks.faiss_peers import unmix
 from tests.benchmarks.servers import memory_server
+from tests.mixing import unmix
 
 QUERIES = 60
 TOGETHER = 5_000  # commands in a pipeline

@@ -9,9 +9,9 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.buckets import mix
 from pipeline.codes import CodeArray
 from pipeline.partitions import Contents
+from tests.mixing import unmix
 
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]  # frames, numbers, ticks
 RADIUS = 2  # bits, within which a code is a hit
@@ -76,14 +76,3 @@ def _multi(flips: int) -> "faiss.IndexBinaryMultiHash":
     index = faiss.IndexBinaryMultiHash(32, 2, 16)
     index.nflip = flips
     return index
-
-
-def unmix(mixed: CodeArray) -> CodeArray:
-    """The inverse of `mix`: its steps backwards, with the multipliers' inverses modulo 2**32."""
-    h = mixed ^ (mixed >> np.uint32(16))
-    h = h * np.uint32(pow(0xC2B2AE35, -1, 2**32))
-    h = h ^ (h >> np.uint32(13)) ^ (h >> np.uint32(26))
-    h = h * np.uint32(pow(0x85EBCA6B, -1, 2**32))
-    codes: CodeArray = h ^ (h >> np.uint32(16))
-    assert np.array_equal(mix(codes[:1000]), mixed[:1000])
-    return codes

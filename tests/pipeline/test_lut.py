@@ -15,6 +15,7 @@ from pipeline.lut import RedisLut
 from pipeline.partitions import BUCKET_POSTINGS
 from pipeline.postings import COMMON, Hits, Lut, MemoryLut, Postings
 from pipeline.store import Store, open_store
+from tests.mixing import unmix
 
 pytestmark = pytest.mark.redis
 
@@ -247,16 +248,6 @@ def test_no_script_cache_is_needed(store: Store) -> None:
 def test_a_moment_beyond_the_table_is_refused() -> None:
     with pytest.raises(ValueError, match="later than the table can tell"):
         posted(1, array(1), array(2**24))
-
-
-def unmix(mixed: CodeArray) -> CodeArray:
-    """The inverse of `mix`: its steps backwards, with the multipliers' inverses modulo 2**32."""
-    h = mixed ^ (mixed >> np.uint32(16))
-    h = h * np.uint32(pow(0xC2B2AE35, -1, 2**32))
-    h = h ^ (h >> np.uint32(13)) ^ (h >> np.uint32(26))
-    h = h * np.uint32(pow(0x85EBCA6B, -1, 2**32))
-    codes: CodeArray = h ^ (h >> np.uint32(16))
-    return codes
 
 
 def test_mixing_is_a_bijection_that_spreads_sparse_codes(rng: np.random.Generator) -> None:
