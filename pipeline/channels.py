@@ -22,7 +22,7 @@ import numpy as np
 from pipeline import keys
 from pipeline.code_stream import CodeStream, StoredFrame
 from pipeline.codes import FrameCodes
-from pipeline.errors import CatalogueError, StoreError
+from pipeline.errors import CatalogueError, InputError, StoreError
 from pipeline.library import Library
 from pipeline.logs import get_logger
 from pipeline.postings import Postings
@@ -84,7 +84,7 @@ class ChannelIndexer:
                 continue
             try:
                 self._advance(channel, now)
-            except CatalogueError as error:
+            except InputError as error:  # another encoder, a film of that name: the others go on
                 log.warning("a channel is not indexed", channel=channel.name, error=str(error))
 
     def _channels(self) -> list[_Channel]:
@@ -128,6 +128,7 @@ class ChannelIndexer:
             raise CatalogueError(f"a film has the id {old.id!r}; give the channel another")
         since = _ms(first) // CHUNK_MS * CHUNK_MS
         fields = VideoFields(channel.name, channel.name, "live", f"live {since} {channel.keep_seconds}", self._encoder)
+        self._library.recover()  # of one that died while it did this
         self._library.add(fields, Track.empty(), 0.0, 0, {}, live=(since, channel.keep_seconds))
         log.info("channel", channel=channel.name, keep_seconds=channel.keep_seconds)
         return self._library.get(channel.name)
@@ -196,7 +197,12 @@ def aired_at(record: VideoRecord, at_seconds: float) -> str | None:
 
 def _track_of(frames: list[StoredFrame], since_ms: int, end_ms: int) -> Track:
     """The runs of one second, at moments from the channel's begin."""
-    coded = [frame.coded(since_ms * 1_000_000) for frame in frames]
+    coded = []
+    for frame in frames:
+        try:
+            coded.append(frame.coded(since_ms * 1_000_000))
+        except (ValueError, KeyError):  # damaged: the second is indexed without it
+            log.warning("a frame's codes are damaged", id=frame.id)
     coded.sort(key=lambda frame: frame.pts_seconds)
     parts = [frame.views.get(INSIDE_BARS, frame.views.get(WHOLE)) for frame in coded]
     codes = FrameCodes.concatenate([part for part in parts if part is not None])

@@ -222,3 +222,16 @@ def test_a_second_of_any_length_is_one_run_of_postings(store: Store) -> None:
     track = Track(np.array([0, 980, 1000, 1500], np.uint32), np.arange(4, dtype=np.uint32), 2000)
     assert [len(part) for part in channels.live_postings(3, track)] == [2, 2]
     assert channels.live_postings(3, Track.empty()) == []
+
+
+def test_a_damaged_frame_is_left_out(air: Air, store: Store) -> None:
+    one = indexer(store)
+    air.show(3, [one])
+    stream = keys.reference_codes("tv1")
+    for number, fields in enumerate(({"t": 1, "n": 1, "v": b"\x00", "c": b"odd"}, {"t": 1, "n": 1})):
+        store.client.xadd(stream, fields, id=f"{round(air.now * 1000)}-{number}")  # type: ignore[arg-type]
+    air.now += 1
+    air.show(12, [one])
+    found = ask(store, 8.0)
+    assert found is not None
+    assert found.at_seconds == pytest.approx(8.0, abs=0.3)
