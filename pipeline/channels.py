@@ -34,7 +34,7 @@ from pipeline.views import INSIDE_BARS, WHOLE
 CHUNK_MS = 1000  # is indexed at once, so that what aired is found a second later; a run lasts no longer
 LEASE_MS = 10_000
 ROUND_SECONDS = 0.2
-LEAST_SECONDS_OF_BACKLOG = 60  # indexed in one round at most, so that the lease is renewed
+MOST_SECONDS_A_ROUND = 60  # of what waits, so that the lease is renewed in between
 WAIT_SECONDS = (0.2, 5.0)  # first and longest, while Redis is away
 GONE_SECONDS = 60.0  # beyond what it is kept, a channel of which nothing comes is removed altogether
 
@@ -114,7 +114,7 @@ class ChannelIndexer:
             record = self._open(channel, record)
             if record is None:
                 return
-        for _ in range(LEAST_SECONDS_OF_BACKLOG):
+        for _ in range(MOST_SECONDS_A_ROUND):
             if not self._index_next(channel, record):
                 break
         self._forget(channel, record, now)

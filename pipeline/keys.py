@@ -31,20 +31,26 @@ def lut_lock(tag: str) -> str:
     return f"vnome:lut:{{{tag}}}!"
 
 
+def lut_generations(tag: str) -> str:
+    """String: counter of this partition's generations, so that none is ever written twice."""
+    return f"vnome:lut:{{{tag}}}#"
+
+
 def bucket(tag: str, generation: int, number: int) -> str:
-    """String: packed postings of a bucket. A partition that is built anew has two generations side by side."""
+    """String: packed postings of a bucket. A partition that is being built anew has two generations side by side."""
     return f"{bucket_begin(tag, generation)}{number:x}"
 
 
 def bucket_begin(tag: str, generation: int) -> str:
     """The name of a bucket without its number, which follows in hexadecimal digits."""
-    return f"vnome:lut:{{{tag}}}{':/'[generation % 2]}"
+    return f"vnome:lut:{{{tag}}}{generation:x}:"
 
 
 def bucket_in(name: bytes) -> tuple[str, int, int] | None:
-    """Tag, generation (0 or 1) and number in the name of a bucket; None for the name of a state or lock."""
+    """Tag, generation and number in the name of a bucket; None for another name of a partition."""
     tag, _, rest = name[len(b"vnome:lut:{") :].decode().partition("}")
-    return (tag, ":/".index(rest[0]), int(rest[1:], 16)) if rest[:1] in (":", "/") else None
+    generation, colon, number = rest.partition(":")
+    return (tag, int(generation, 16), int(number, 16)) if colon else None
 
 
 def confirmed(tag: str) -> str:

@@ -115,12 +115,11 @@ put(KEYS[5], table.concat(halves[2]))
 return done(buckets + 1, count)
 """.replace("RECORD", str(RECORD_BYTES))
 
-# KEYS: state. ARGV: the state that must be there, empty for any; the new one. Returns the old one, or nil.
+# KEYS: state. ARGV: the state that must be there, the new one. Returns whether it was.
 EXCHANGE = """
-local state = redis.call('GET', KEYS[1]) or '4 0 0 0'
-if ARGV[1] ~= '' and ARGV[1] ~= state then return false end
+if (redis.call('GET', KEYS[1]) or '4 0 0 0') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
-return state
+return 1
 """
 
 # ARGV: how many postings the state says, and how many there are.

@@ -6,7 +6,6 @@ while others read and write it.
 """
 
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ WAIT_SECONDS = 0.02  # between two tries of a change of a locked partition
 class State:
     """Of a partition: how many buckets, how many postings.
 
-    generation: changes when it is built anew. changes: counts everything that is done to it.
+    generation: another each time that it is built anew. changes: counts everything that is done to it.
     """
 
     buckets: int = FIRST_BUCKETS
@@ -107,9 +106,9 @@ class Partitions:
     @contextmanager
     def locked(self, partition: int) -> Iterator[None]:
         """Whoever would change the partition waits for the block, but not for longer than `LOCK_MS`."""
-        name, mine = keys.lut_lock(tags()[partition]), uuid.uuid4().hex
+        name = keys.lut_lock(tags()[partition])
         with self._store.errors():
-            self._store.client.set(name, mine, px=LOCK_MS)
+            self._store.client.set(name, "locked", px=LOCK_MS)
         try:
             yield
         finally:
@@ -131,20 +130,22 @@ class Partitions:
                 return state, found
         raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
 
-    def replace(self, partition: int, contents: Contents, seen: State | None = None) -> bool:
+    def replace(self, partition: int, contents: Contents, seen: State) -> bool:
         """Puts these postings in the place of all that a partition holds, while look-ups go on.
 
-        They are written beside the old ones, then the state leads to them, then the old ones are deleted. A kill in
-        between leaves some of either, which `stray_buckets` finds.
-        seen: does nothing and returns False when the partition has changed since it had this state.
+        They are written beside the old ones, as a generation of their own, then the state leads to them, then the old
+        ones are deleted. A kill in between leaves some of either, which `stray_buckets` finds.
+        seen: returns False, and all is as before, when the partition has changed since it had this state.
         """
-        tag, old = tags()[partition], seen or self.known[partition]
+        tag = tags()[partition]
         order = np.lexsort((contents.ticks, contents.numbers, contents.mixed))
         columns = np.stack([contents.mixed[order], contents.numbers[order], contents.ticks[order]])
         order = order[np.any(np.diff(columns, axis=1, prepend=~columns[:, :1]), axis=0)]  # each once
         order = order[_first_of_equals(contents.mixed[order], COMMON)]
         mixed = contents.mixed[order]
-        new = State(max(FIRST_BUCKETS, -(-len(mixed) // BUCKET_POSTINGS)), len(mixed), old.generation + 1)
+        with self._store.errors():
+            generation = int(self._store.client.incr(keys.lut_generations(tag)))
+        new = State(max(FIRST_BUCKETS, -(-len(mixed) // BUCKET_POSTINGS)), len(mixed), generation)
         buckets, starts = groups(buckets_of(mixed, np.full(len(mixed), new.buckets)))
         packed = pack(mixed, contents.numbers[order], contents.ticks[order]).tobytes()
         bounds = [*(starts * RECORD_BYTES).tolist(), len(packed)]
@@ -153,24 +154,16 @@ class Partitions:
             for start in range(0, len(names), BUCKETS_TOGETHER):
                 part = range(start, min(start + BUCKETS_TOGETHER, len(names)))
                 self._store.many([("SET", names[i], packed[bounds[i] : bounds[i + 1]]) for i in part])
-            text = self._exchange(partition, seen, new)
-            if text is None:
-                self._delete(partition, new.generation, buckets.tolist())
+            (done,) = self._store.many([("EVAL", EXCHANGE, 1, keys.lut_state(tag), seen.text, new.text)])
+            if not done:
+                self._delete(partition, generation, buckets.tolist())
                 return False
-            old = State.of_text(text, self._store.address)
             self.known[partition] = new
-            self._delete(partition, old.generation, all_buckets(old.buckets).tolist())
+            self._delete(partition, seen.generation, all_buckets(seen.buckets).tolist())
         return True
 
-    def _exchange(self, partition: int, seen: State | None, new: State) -> bytes | None:
-        """Writes a partition's state and returns the one before; None, and writes nothing, when it is not `seen`."""
-        name = keys.lut_state(tags()[partition])
-        command = ("EVAL", EXCHANGE, 1, name, seen.text if seen else "", new.text)
-        (text,) = self._store.many([command])
-        return None if text is None else bytes(text)
-
     def stray_buckets(self) -> Iterator[tuple[int, int, int]]:
-        """Buckets of no partition's state, which a kill left behind: partition, generation (0 or 1), number."""
+        """Buckets of no partition's state, which a kill left behind: partition, generation, number."""
         partition_of = {tag: partition for partition, tag in enumerate(tags())}
         states = self.states()
         with self._store.errors():
@@ -180,9 +173,9 @@ class Partitions:
                     continue
                 tag, generation, bucket = found
                 state = states[partition_of[tag]]
-                if generation != state.generation % 2 or not _is_bucket(bucket, state.buckets):
+                if generation != state.generation or not _is_bucket(bucket, state.buckets):
                     state = self.states()[partition_of[tag]]  # it may have grown meanwhile
-                    if generation != state.generation % 2 or not _is_bucket(bucket, state.buckets):
+                    if generation != state.generation or not _is_bucket(bucket, state.buckets):
                         yield partition_of[tag], generation, bucket
 
     def delete_stray(self, partition: int, generation: int, bucket: int) -> None:
@@ -255,10 +248,8 @@ class Partitions:
             partitions = self._call(script, calls)
             if not partitions:
                 return
-            if any(
-                before[partition].layout == self.known[partition].layout for partition in partitions
-            ):  # it is locked
-                time.sleep(WAIT_SECONDS)
+            if any(before[partition].layout == self.known[partition].layout for partition in partitions):
+                time.sleep(WAIT_SECONDS)  # it is locked
         raise StoreError(f"{self._store.address}: the look-up table changes too fast; try again")
 
     def _call(self, script: Script, calls: Sequence[tuple[int, list[str], list[Any]]]) -> list[int]:
@@ -346,4 +337,5 @@ def groups(sorted_values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64],
 
 
 def damaged(address: str) -> StoreError:
+    """The error of a table that cannot be read."""
     return StoreError(f"{address}: the look-up table is damaged; vnome rebuild makes it anew from the tracks")

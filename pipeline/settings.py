@@ -14,7 +14,7 @@ class Settings(BaseSettings):
     """Where state lives, and which models are used.
 
     home: data folder; default the platform's user data folder.
-    redis: "embedded", or a `redis://`, `rediss://` or `unix://` URL.
+    redis: "embedded", or a `redis://`, `rediss://`, `unix://` or `redis+cluster://` URL.
     kafka: bootstrap servers, HOST:PORT with commas between; not needed by the single-machine commands.
     encoder, detector: folders of bundles; default those that VNOME ships.
     recogniser: folder of a bundle that labels frames; default none.

@@ -49,7 +49,7 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 FETCHED_TOGETHER = 500  # values a command: one answer to many is read three times as fast as many answers
 CONFIRM_SECONDS = 10  # for a write to reach the disk; less than the lease of a writer
-CLUSTER_RETRIES, CLUSTER_PAUSE_SECONDS = 20, 0.1  # while slots move or a master is replaced; all writes may be repeated
+CLUSTER_RETRIES, CLUSTER_PAUSE_SECONDS = 20, 0.1  # while slots move or a master is replaced
 EMBEDDED_NAME = "the private server"
 NO_ROOM = "no room on the disk; free some space and try again"
 AS_ONE = "write its URL as redis://HOST:PORT"
@@ -59,8 +59,8 @@ AS_CLUSTER = "write its URL as redis+cluster://HOST:PORT"
 class Store:
     """An open connection.
 
-    client: the redis client; its exceptions become StoreError inside `errors()`. It repeats nothing by itself: after
-    a lost answer, a repeated APPEND would store the same postings twice.
+    client: the redis client; its exceptions become StoreError inside `errors()`. It repeats nothing by itself but on a
+    Cluster, where a command is sent again while its slot moves.
     address: without a password.
     """
 

@@ -1,4 +1,4 @@
-"""Tracks: the codes of a video over time, as runs of equal codes."""
+"""Tracks: the codes of a video over time, as runs of frames that look alike."""
 
 import zlib
 from collections.abc import Iterator, Sequence

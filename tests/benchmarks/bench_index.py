@@ -206,11 +206,11 @@ def load(library: Library, contents: Contents, hidden: Contents) -> float:
         np.concatenate([contents.ticks, hidden.ticks]),
     )
     started = time.perf_counter()
+    states = library.lut.partitions.states()
     for partition in range(PARTITIONS):
         mine = order[bounds[partition] : bounds[partition + 1]]
-        library.lut.partitions.replace(
-            partition, Contents(together.mixed[mine], together.numbers[mine], together.ticks[mine])
-        )
+        part = Contents(together.mixed[mine], together.numbers[mine], together.ticks[mine])
+        library.lut.partitions.replace(partition, part, states[partition])
     took = time.perf_counter() - started
     library.store.client.set(keys.POSTINGS, len(together.mixed))
     return took

@@ -23,7 +23,7 @@ from pipeline.codes import CodeArray
 from pipeline.encoder import default_encoder
 from pipeline.evidence import EvidenceModel
 from pipeline.lut import RedisLut
-from pipeline.partitions import Contents
+from pipeline.partitions import Contents, State
 from pipeline.postings import Postings
 from pipeline.probing import probe_codes
 from pipeline.store import Store, open_store
@@ -167,7 +167,7 @@ class OurTable(Layout):
             return
         for partition, rows in _by(partitions_of(contents.mixed), contents):
             assert 0 <= partition < PARTITIONS
-            self._lut.partitions.replace(int(partition), rows)
+            self._lut.partitions.replace(int(partition), rows, State())
 
     def find(self, store: Store, mixed: CodeArray) -> int:
         assert self._lut is not None

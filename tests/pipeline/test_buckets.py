@@ -86,5 +86,7 @@ def test_a_bucket_lies_where_its_state_does() -> None:
     for tag in tags()[::7]:
         slot = key_slot(keys.lut_state(tag).encode())
         assert {key_slot(keys.bucket(tag, generation, 77).encode()) for generation in (0, 1)} == {slot}
-        assert keys.bucket_in(keys.bucket(tag, 3, 77).encode()) == (tag, 1, 77)
-        assert keys.bucket_in(keys.lut_state(tag).encode()) is None
+        assert keys.bucket_in(keys.bucket(tag, 19, 77).encode()) == (tag, 19, 77)
+        for other in (keys.lut_state(tag), keys.lut_lock(tag), keys.lut_generations(tag)):
+            assert keys.bucket_in(other.encode()) is None
+            assert key_slot(other.encode()) == slot
