@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.codes import CodeArray, FrameCodes
 from pipeline.evidence import EvidenceModel
+from pipeline.matching import Calibration, DecisionRule, Matcher, Reference
 from pipeline.motion import Motion
 from pipeline.postings import Hits, MemoryLut, Postings
 from pipeline.soft import MIDDLING, soft_of_levels
@@ -45,6 +46,12 @@ def plain_evidence(deviation: float = 2.0, films: int = 500) -> EvidenceModel:
     background = soft_of_levels(codes, np.full((films, 32), MIDDLING, np.uint8))
     one = np.ones(1)
     return EvidenceModel(np.ones(32), np.eye(32) / deviation, one, one, background)
+
+
+def plain_matcher(reference: Reference) -> Matcher:
+    """A matcher of plain evidence that takes odds as they are, and answers from 90 % on."""
+    as_it_is = Calibration(1.0, 0.0)
+    return Matcher(reference, plain_evidence(), DecisionRule(as_it_is, as_it_is, 0.9))
 
 
 def film_codes(seed: int, seconds: float, runs_a_second: float = 4.0) -> Track:

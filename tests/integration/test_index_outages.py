@@ -2,7 +2,6 @@
 added and removed under eight clients that never err."""
 
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -15,52 +14,27 @@ import pytest
 
 from pipeline import keys
 from pipeline.care import Care
-from pipeline.embedded import Answer, ask, server_binary
 from pipeline.errors import StoreError
 from pipeline.library import Library
-from pipeline.matching import Calibration, DecisionRule, Matcher
+from pipeline.matching import Matcher
 from pipeline.postings import Postings
 from pipeline.rebuild import rebuild
 from pipeline.reference import CatalogueReference
 from pipeline.store import Store, open_store
 from pipeline.videos import VideoFields
-from tests.memory_reference import film_codes, plain_evidence, query_codes
+from tests.memory_reference import film_codes, plain_matcher, query_codes
+from tests.streaming import RedisWithFile
 
 pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 KILLS = 20
-START_SECONDS = 20.0
 FOUND_SECONDS = 1.0
 
 
-class Server:
-    """A server with an append-only file that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._path = folder, folder / "s.sock"
-        self.url = f"unix://{self._path}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [server_binary(), "--port", "0", "--unixsocket", str(self._path), "--dir", str(self._folder)]
-        command += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_SECONDS
-        while ask(self._path) is not Answer.READY:
-            assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.01)
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[RedisWithFile]:
     folder = Path(tempfile.mkdtemp(prefix="vn-outage-", dir="/tmp"))
-    running = Server(folder)
+    running = RedisWithFile(folder)
     running.start()
     yield running
     running.kill()
@@ -79,7 +53,7 @@ def holds(library: Library, name: str, seed: int) -> bool:
     return len(np.unique(hits.probe[mine])) == len(wanted)
 
 
-def test_kill_9_twenty_times(server: Server) -> None:
+def test_kill_9_twenty_times(server: RedisWithFile) -> None:
     """While films are added, replaced and removed, partitions split, and the table is exchanged as a whole."""
     stop, there, lock = threading.Event(), dict[str, int](), threading.Lock()
     done = {"changes": 0, "rebuilds": 0}
@@ -144,7 +118,7 @@ def test_kill_9_twenty_times(server: Server) -> None:
     assert len(there) > 10
 
 
-def test_films_come_and_go_within_a_second_under_eight_clients(server: Server) -> None:
+def test_films_come_and_go_within_a_second_under_eight_clients(server: RedisWithFile) -> None:
     """A film of an hour is found within a second of the end of its adding, and not found a second after its removal."""
     film, known = film_codes(1, 3600), film_codes(2, 600)
     stop, errors, asked = threading.Event(), list[str](), [0]
@@ -188,8 +162,7 @@ def test_films_come_and_go_within_a_second_under_eight_clients(server: Server) -
 
 
 def matcher(store: Store) -> Matcher:
-    certain = Calibration(1.0, 0.0)
-    return Matcher(CatalogueReference(Library(store)), plain_evidence(), DecisionRule(certain, certain, 0.9))
+    return plain_matcher(CatalogueReference(Library(store)))
 
 
 def seconds_until(condition: Callable[[], bool]) -> float:

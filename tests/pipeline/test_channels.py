@@ -11,7 +11,7 @@ from pipeline.channels import CHUNK_MS, ChannelIndexer, aired_at
 from pipeline.code_stream import CodeEntry, CodeStream
 from pipeline.codes import FrameCodes
 from pipeline.library import Library
-from pipeline.matching import Calibration, DecisionRule, Match, Matcher
+from pipeline.matching import Match
 from pipeline.messages import CHANNEL, JPEG, FrameMessage, Place
 from pipeline.rebuild import rebuild
 from pipeline.reference import CatalogueReference
@@ -19,7 +19,7 @@ from pipeline.store import Store
 from pipeline.tracks import BLOCK_MS, LATEST_MS, Track
 from pipeline.videos import VideoFields
 from pipeline.views import WHOLE, CodedFrame
-from tests.memory_reference import film_codes, plain_evidence, query_codes
+from tests.memory_reference import film_codes, plain_matcher, query_codes
 
 pytestmark = pytest.mark.redis
 ON_CLUSTER = True
@@ -64,9 +64,7 @@ def indexer(store: Store) -> ChannelIndexer:
 
 def ask(store: Store, at: float, seconds: float = 5.0) -> Match | None:
     """What is answered to a clip of the programme from a moment on, seconds since the channel began."""
-    certain = Calibration(1.0, 0.0)
-    matcher = Matcher(CatalogueReference(Library(store)), plain_evidence(), DecisionRule(certain, certain, 0.9))
-    return matcher.match([query_codes(PROGRAMME, at, seconds)])
+    return plain_matcher(CatalogueReference(Library(store))).match([query_codes(PROGRAMME, at, seconds)])
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from pipeline.care import Care
 from pipeline.errors import StoreError
 from pipeline.library import Library
 from pipeline.lut import RedisLut
-from pipeline.matching import Calibration, DecisionRule, Matcher
+from pipeline.matching import Matcher
 from pipeline.postings import MemoryLut, Postings
 from pipeline.reference import CatalogueReference
 from pipeline.store import Store, open_store
 from pipeline.videos import VideoFields
-from tests.memory_reference import film_codes, plain_evidence, query_codes
+from tests.memory_reference import film_codes, plain_matcher, query_codes
 from tests.pipeline.test_lut import triples
 from tests.redis_cluster import Cluster
 
@@ -44,8 +44,7 @@ def library(store: Store) -> Library:
 
 
 def matcher(library: Library) -> Matcher:
-    certain = Calibration(1.0, 0.0)
-    return Matcher(CatalogueReference(library), plain_evidence(), DecisionRule(certain, certain, 0.9))
+    return plain_matcher(CatalogueReference(library))
 
 
 def test_films_are_found_replaced_and_removed(library: Library, store: Store) -> None:

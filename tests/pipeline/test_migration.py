@@ -14,14 +14,13 @@ from pipeline.backup import restore_backup
 from pipeline.care import Care
 from pipeline.errors import CatalogueError, InputError, StoreError
 from pipeline.library import Library
-from pipeline.matching import Calibration, DecisionRule, Matcher
 from pipeline.migration import migrate
 from pipeline.motion import BLOCKS
 from pipeline.reference import CatalogueReference
 from pipeline.soft import pack_soft
 from pipeline.store import Store
 from tests.commands import Vnome
-from tests.memory_reference import film_codes, plain_evidence, query_codes
+from tests.memory_reference import film_codes, plain_matcher, query_codes
 
 pytestmark = pytest.mark.redis
 
@@ -55,8 +54,8 @@ def write_old(store: Store) -> None:
 
 def is_carried_over(store: Store) -> bool:
     """Every film is found where it was, with its subtitles."""
-    library, certain = Library(store), Calibration(1.0, 0.0)
-    matcher = Matcher(CatalogueReference(library), plain_evidence(), DecisionRule(certain, certain, 0.9))
+    library = Library(store)
+    matcher = plain_matcher(CatalogueReference(library))
     for name, track in FILMS.items():
         found = matcher.match([query_codes(track, 20.0, 5.0)])
         if found is None or found.number != library.get(name).number or abs(found.at_seconds - 20) > 0.3:
