@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import schema1
+from pipeline.details import Details
 from pipeline.errors import CatalogueError, InputError
 from pipeline.kept import Kept
 from pipeline.library import Library, Outcome
@@ -24,6 +25,7 @@ from pipeline.videos import VideoFields, VideoRecord
 
 FORMAT, OLD_FORMAT = 2, 1  # the old one holds tracks and motion as they were in schema 1
 MANIFEST = "manifest.json"
+POSTER = "poster.jpg"
 FIELDS = tuple(part.name for part in fields(VideoFields))
 
 
@@ -74,7 +76,8 @@ def _kept(library: Library, record: VideoRecord) -> Kept | None:
         return None
     texts = {language: library.subtitles(record.id, language) for language in record.subtitles}
     fields = VideoFields(*(getattr(record, name) for name in FIELDS))
-    return Kept(fields, record.duration_seconds, record.frames, track, motion, texts)
+    poster = Details(library).poster(record.id)
+    return Kept(fields, record.duration_seconds, record.frames, track, motion, texts, poster)
 
 
 def _write_video(archive: zipfile.ZipFile, number: int, video: Kept) -> dict[str, Any]:
@@ -84,6 +87,8 @@ def _write_video(archive: zipfile.ZipFile, number: int, video: Kept) -> dict[str
     archive.writestr(f"{number}/track.npz", packed.getvalue())
     if video.motion is not None:
         archive.writestr(f"{number}/motion.bin", video.motion.pack())
+    if video.poster is not None:
+        archive.writestr(f"{number}/{POSTER}", video.poster)
     for language, text in video.texts.items():
         archive.writestr(f"{number}/subtitles/{language}", text)
     about = {"number": number, "duration_seconds": video.duration_seconds, "frames": video.frames}
@@ -131,4 +136,6 @@ def _restore_video(library: Library, archive: zipfile.ZipFile, entry: dict[str, 
     texts = {language: archive.read(f"{number}/subtitles/{language}").decode() for language in entry["subtitles"]}
     video = VideoFields(**{name: entry[name] for name in FIELDS})
     outcome = library.add(video, track, float(entry["duration_seconds"]), int(entry["frames"]), texts, motion)
+    if f"{number}/{POSTER}" in set(archive.namelist()):
+        Details(library).set_poster(video.id, archive.read(f"{number}/{POSTER}"))
     return Restored(video.id, outcome)

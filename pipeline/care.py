@@ -125,7 +125,7 @@ class Care:
         return dict(tallies), np.concatenate(common)
 
     def _strays(self, mend: bool) -> Iterator[Fault]:
-        for pattern in (keys.TRACKS, keys.MOTIONS, keys.SUBTITLES):
+        for pattern in (keys.TRACKS, keys.MOTIONS, keys.SUBTITLES, keys.POSTERS):
             with self._store.errors():
                 names = [bytes(name) for name in self._client.scan_iter(match=pattern, count=1000)]
             for name in sorted(names):

@@ -60,8 +60,11 @@ def _app(entries: list[EntryPoint]) -> typer.Typer:
     )
     app.callback()(_root)
     for entry in sorted(entries, key=lambda entry: entry.name):
-        command: Callable[..., Any] = entry.load()
-        app.command(entry.name)(command)
+        command: Callable[..., Any] | typer.Typer = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name)(command)
     return app
 
 

@@ -9,7 +9,10 @@ from pipeline.videos import VideoFields
 
 @dataclass(frozen=True)
 class Kept:
-    """All that is stored of a video, but for what follows from it. texts: subtitles by language."""
+    """All that is stored of a video, but for what follows from it. texts: subtitles by language.
+
+    poster: a JPEG picture.
+    """
 
     fields: VideoFields
     duration_seconds: float
@@ -17,3 +20,4 @@ class Kept:
     track: Track = field(repr=False)
     motion: Motion | None = field(repr=False)
     texts: dict[str, str] = field(repr=False)
+    poster: bytes | None = field(default=None, repr=False)

@@ -60,6 +60,7 @@ def confirmed(tag: str) -> str:
 
 LUT = "vnome:lut:*"  # pattern: states and buckets
 TRACKS, MOTIONS, SUBTITLES = "vnome:track:*", "vnome:motion:*", "vnome:subtitles:*"  # patterns
+POSTERS = "vnome:poster:*"  # pattern
 
 
 def track(number: int, block: int) -> str:
@@ -87,10 +88,17 @@ def subtitles(number: int) -> str:
     return f"vnome:subtitles:{{{number}}}"
 
 
+def poster(number: int) -> str:
+    """String: a small JPEG picture, of the video with this number; absent when it has none."""
+    return f"vnome:poster:{{{number}}}"
+
+
 def number_in(name: bytes) -> int:
-    """The video number in the name of a track's block, a motion or subtitles."""
+    """The video number in the name of a track's block, a motion, subtitles or a poster."""
     return int(name[name.index(b"{") + 1 : name.index(b"}")])
 
+
+API_KEYS = "vnome:{gateway}:keys"  # hash: key id -> JSON, with the SHA-256 of its secret
 
 CAMERAS = "vnome:{live}:cameras"  # sorted set: camera -> time of its newest frame, epoch seconds
 CHANNELS = "vnome:{live}:channels"  # hash: channel -> JSON {"keep": seconds, "seen": newest capture time, ms}
@@ -113,6 +121,16 @@ def camera_codes(camera: str) -> str:
 def camera_state(camera: str) -> str:
     """Hash: `last` id and `offset:TOPIC:PARTITION` of its codes, and the matcher's `session` and view to `follow`."""
     return f"vnome:{{live}}:camera:{camera}:state"
+
+
+def camera_frame(camera: str) -> str:
+    """Hash with a time to live: `ts` (ns since the epoch) and `jpeg`, a small picture, of a camera's newest frame."""
+    return f"vnome:{{live}}:camera:{camera}:frame"
+
+
+def sighting_frame(sighting: str) -> str:
+    """Hash with a time to live: as `camera_frame`, of when a sighting began."""
+    return f"vnome:{{live}}:sighting-frame:{sighting}"
 
 
 def camera_matcher(camera: str) -> str:

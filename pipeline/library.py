@@ -8,7 +8,7 @@ every writing command runs first, finishes or clears what a writer that is gone 
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -70,10 +70,11 @@ class Library:
         """One video. Raises CatalogueError, with near ids, when there is none."""
         record = self.find(video)
         if record is None:
-            raise self._unknown(video)
+            raise self.unknown(video)
         return record
 
-    def _unknown(self, video: str) -> CatalogueError:
+    def unknown(self, video: str) -> CatalogueError:
+        """The error for a video that is not there, with near ids."""
         near = difflib.get_close_matches(video, [known.id for known in self.videos()], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "vnome list shows what there is"
         return CatalogueError(f"no video {video!r} in the catalogue; {hint}")
@@ -153,7 +154,7 @@ class Library:
     def unchanged(self, fields: VideoFields, subtitles: dict[str, str]) -> VideoRecord | None:
         """The video's record if indexing it would change nothing, else None."""
         record = self.find(fields.id)
-        if record is None or record.subtitles_digest != _digest(subtitles):
+        if record is None or record.subtitles_digest != subtitles_digest(subtitles):
             return None
         return record if record.same_film(fields) else None
 
@@ -188,7 +189,7 @@ class Library:
                 runs=len(track),
                 postings=len(Postings.of_track(number, track)),
                 subtitles=tuple(sorted(subtitles)),
-                subtitles_digest=_digest(subtitles),
+                subtitles_digest=subtitles_digest(subtitles),
                 added_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 live_since_ms=live[0],
                 keep_seconds=live[1],
@@ -240,7 +241,7 @@ class Library:
         with self.store.errors():
             record = self.store.transaction(change, keys.VIDEOS)
             if record is None:
-                raise self._unknown(video)
+                raise self.unknown(video)
             self.store.confirm()
             self._clear(record.number)
 
@@ -339,11 +340,12 @@ class Library:
         return ("outdated" if recovering and old.number > record.number else "replaced"), old
 
     def _clear(self, number: int) -> None:
-        """Deletes postings, track, motion, subtitles and journal entry of a number that is not in the catalogue."""
+        """Deletes postings, track, motion, subtitles, poster and journal entry of a number that is not in the catalogue."""
         self._remove_postings(number, self._tracks.whole(number))
         self._tracks.delete(number)  # from here on its postings could not be found any more
         self._client.delete(keys.subtitles(number))
         self._client.delete(keys.motion(number))
+        self._client.delete(keys.poster(number))
         self._journal.finish(number)
 
     def _remove_postings(self, number: int, track: Track) -> None:
@@ -381,6 +383,6 @@ def _record(video: str, text: bytes | str, schema: bytes | str | None) -> VideoR
         raise StoreError(f"the record of video {video!r} is damaged; remove it and index the film again") from None
 
 
-def _digest(subtitles: dict[str, str]) -> str:
+def subtitles_digest(subtitles: Mapping[str, str]) -> str:
     """Changes when the subtitles change; empty without any."""
-    return hashlib.sha256(json.dumps(subtitles, sort_keys=True).encode()).hexdigest() if subtitles else ""
+    return hashlib.sha256(json.dumps(dict(subtitles), sort_keys=True).encode()).hexdigest() if subtitles else ""

@@ -20,7 +20,7 @@ from pipeline.motion import Motion
 from pipeline.postings import Hits
 from pipeline.soft import soft_of_margins
 from pipeline.tracks import Track
-from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_places
+from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_held, score_places
 from pipeline.voting import BIN_SECONDS, count_votes, probes_of
 
 PROBES = (16, 512)  # a frame: few at first, and many when what they found is not accepted
@@ -29,6 +29,9 @@ CANDIDATES = (12, 24)  # places verified for each view of the query, with few an
 PLACES_A_POSTING = 3  # that the prior counts: moments at which the film looks different, as the rule was calibrated
 SAME_MOMENT_SECONDS = 1.0  # hypotheses closer than this are one answer
 SURE_ODDS = 50.0  # log odds of a moment without rivals
+CONFIRM_SECONDS, CONFIRM_NATS = 3.0, 10.0  # of query; unrelated film passes once in some thousand decisions
+DRIFT_SECONDS = 0.1  # deviation of a moment from where it should be by now
+NEWEST_SECONDS = 0.6  # that must not speak against it: another film is seen as soon as without confirming
 SURE_NATS = 12.0  # with odds as long as these, the moment needs no second look
 
 
@@ -159,6 +162,27 @@ class Matcher:
         for view in again:
             parts[view] = self._verify(view, queries[view], middle, 1, MOST_LOOKUPS // len(again))
         return self._decide(queries, parts, middle)
+
+    def confirms(self, codes: FrameCodes, held: Match) -> bool:
+        """Whether frames go on showing what is held, where it should be by now: no search, a quarter of its cost.
+
+        codes: of the view that matched; their last `CONFIRM_SECONDS` count. False when they do not speak clearly for it;
+        that says nothing yet, only a search does.
+        """
+        recent = codes.since(float(codes.pts_seconds[-1]) - CONFIRM_SECONDS) if len(codes) else codes
+        if not len(recent):
+            return False
+        last = float(recent.pts_seconds[-1])
+        query = self._weigh(recent, last)
+        expected = held.film_seconds(last)
+        reach = held.speed * CONFIRM_SECONDS + BIN_SECONDS + 1
+        (track,) = self.reference.tracks([(held.number, max(0.0, expected - reach), expected + BIN_SECONDS + 1)])
+        if not len(track):
+            return False
+        scores, offsets = score_held(query, track, expected, held.speed)
+        best = int(np.argmax(scores.sum(axis=1) - 0.5 * (offsets / DRIFT_SECONDS) ** 2))
+        newest = scores[best, query.relative > -NEWEST_SECONDS].sum()
+        return bool(scores[best].sum() >= CONFIRM_NATS and newest > 0)
 
     def _decide(
         self, queries: dict[int, WeighedQuery], verified: dict[int, list[Hypotheses]], middle: float

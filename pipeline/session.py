@@ -19,6 +19,7 @@ SURE_NATS, SURE_SECONDS = 30.0, 1.5  # odds as long as these after this much of 
 LIVE_WINDOW_SECONDS = 6.0  # shorter than a clip's: what was on before must be forgotten soon
 LIVE_STEP_SECONDS = 0.5
 WIDE_EVERY_SECONDS = 1.4  # every third decision
+CONFIRM_FOR_SECONDS = 4.0  # what is held is only confirmed for so long, then searched for anew
 LOST_AFTER_SECONDS = 3.0  # without an accepted answer; a dark or blurred scene may take two
 STILL_EVERY_SECONDS = 2.0
 
@@ -173,7 +174,7 @@ class LiveDecider:
         self._evidence = evidence
         self._matcher = matcher
         self.current = current
-        self.held_at = self._decided_at = self._reported_at = self._searched_at = at
+        self.held_at = self._decided_at = self._reported_at = self._searched_at = self._matched_at = at
 
     def decide(self) -> list[LiveEvent]:
         """What changed with the frames that were added; nothing when the last decision is too recent."""
@@ -181,7 +182,12 @@ class LiveDecider:
         if now - self._decided_at < LIVE_STEP_SECONDS * 0.9:
             return []
         self._decided_at = now
-        match = self._matcher.match(self._evidence.views(), self._worth_searching(now))
+        views = self._evidence.views()
+        if self.current is not None and now - self._matched_at < CONFIRM_FOR_SECONDS:
+            if self._matcher.confirms(views[self.current.view], self.current):
+                return self._matched(self.current, now)
+        match = self._matcher.match(views, self._worth_searching(now))
+        self._matched_at = now
         return self._nothing_matched(now) if match is None else self._matched(match, now)
 
     def end(self) -> list[LiveEvent]:

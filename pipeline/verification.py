@@ -116,6 +116,17 @@ def score_places(
         yield scores + LOG_PRIOR.reshape(-1, 1), candidate.middle_seconds + offsets
 
 
+def score_held(query: WeighedQuery, track: Track, at_seconds: float, speed: float) -> tuple[FloatArray, FloatArray]:
+    """Evidence of each frame (O, N) for a place that is expected, at O offsets around it, and those, seconds (O,).
+
+    at_seconds: the film's moment at the query's time 0. track: around it, not empty.
+    """
+    offsets: FloatArray = np.arange(-BIN_SECONDS, BIN_SECONDS + OFFSET_STEP_SECONDS / 2, OFFSET_STEP_SECONDS)
+    runs = _runs_at(track, at_seconds + offsets[:, None] + speed * query.relative)
+    scores: FloatArray = query.evidence_of([track])[np.arange(len(query.codes)), runs]
+    return scores, offsets
+
+
 def score_film(query: WeighedQuery, track: Track, motion: Motion) -> tuple[FloatArray, FloatArray]:
     """Scores (V, M) of every tick of a film at V speeds, codes and motion together, and the ticks' seconds (M,).
 

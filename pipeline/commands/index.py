@@ -12,6 +12,7 @@ from pipeline.indexing import code_film, fingerprint
 from pipeline.library import Library
 from pipeline.media import probe
 from pipeline.store import open_store
+from pipeline.subtitles import check_language, read_cues
 from pipeline.videos import VideoFields
 
 
@@ -116,7 +117,6 @@ def _read_subtitles(options: list[str]) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise InputError(f"subtitles {name} cannot be read: {reason}") from None
-        if "-->" not in text:
-            raise InputError(f"subtitles {name} are neither WebVTT nor SRT: no line has a time range (-->)")
-        texts[language] = text
+        read_cues(text, f"subtitles {name}")
+        texts[check_language(language)] = text
     return texts
