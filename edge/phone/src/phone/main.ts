@@ -1,4 +1,14 @@
-import * as ort from "onnxruntime-web/wasm";
-import loader from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
-import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
-ort.env.wasm.wasmPaths = { mjs: loader, wasm };
+/** The phone page. */
+
+import { App } from "./app";
+import { exposeForTests } from "./for_tests";
+import { storedKey } from "../shared/key";
+
+storedKey(); // takes one out of the address, before anything copies that
+exposeForTests(new App(document.body));
+
+if (import.meta.env.PROD && "serviceWorker" in navigator) {
+  navigator.serviceWorker
+    .register(new URL("sw.js", document.baseURI), { updateViaCache: "none" })
+    .catch((error: unknown) => console.warn("no service worker:", error));
+}

@@ -1,0 +1,180 @@
+/** The part of a picture that shows film, as `pipeline/letterbox.py` finds it; see there for why. */
+
+import { box, type Corners, type Homography, homography, movedCorners } from "./corners";
+import { greenOf, type Picture, type Plane, roundHalfEven } from "./picture";
+
+export const BLACK_LEVEL = 36; // of 255
+export const PICTURE_LEVEL = 60; // of 255; a picture that never gets brighter tells nothing about bars
+export const LEAST_SHARE = 0.4; // of the side; less is not a letter-box but a dark scene
+export const THINNED = 4; // every so many pixels of a row tell how bright it is
+export const EDGE_PIXELS = 2; // a bar thinner than this is no bar
+const SPECKS = 50; // one pixel in so many may exceed the light of its row
+
+export const SCREEN_WIDTH = 128; // pixels of a screen that a camera sees, rectified
+export const SCREEN_HEIGHT = 72;
+export const SCREEN_BAR_LIGHT = 0.3; // of the range from dark to bright: a bar with the room's light on it
+export const SCREEN_CONTRAST = 24; // grey levels between dark and bright; less tells nothing about bars
+export const SCREEN_LEAST_BAR = 0.04; // of the screen's side
+export const SCREEN_MOST_BAR = 0.36;
+export const SCREEN_UNEVEN = 0.04; // of the side: the two bars differ by less
+const SCREEN_QUANTILE = 0.9;
+const SCREEN_EDGES = box(0, 0, SCREEN_WIDTH, SCREEN_HEIGHT);
+
+/** Finds the bars of a source from the brightest light that each row and column ever showed.
+ *
+ * Fed with pictures of one size; a picture of another size starts it anew. */
+export class ActiveArea {
+  private rows = new Uint8Array(0);
+  private columns = new Uint8Array(0);
+
+  add(picture: Picture): void {
+    const { width, height, rgb } = picture;
+    if (this.rows.length !== height || this.columns.length !== width) {
+      this.rows = new Uint8Array(height);
+      this.columns = new Uint8Array(width);
+    }
+    const across = new Brightest(Math.ceil(width / THINNED));
+    for (let y = 0; y < height; y++) {
+      across.clear();
+      for (let x = 0, at = y * width * 3 + 1; x < width; x += THINNED, at += THINNED * 3) across.add(rgb[at]);
+      this.rows[y] = Math.max(this.rows[y], across.least);
+    }
+    const down = new Brightest(Math.ceil(height / THINNED));
+    for (let x = 0; x < width; x++) {
+      down.clear();
+      for (let y = 0; y < height; y += THINNED) down.add(rgb[(y * width + x) * 3 + 1]);
+      this.columns[x] = Math.max(this.columns[x], down.least);
+    }
+  }
+
+  /** Corners of the film within the picture, or null when there are no bars. */
+  corners(): Corners | null {
+    const [height, width] = [this.rows.length, this.columns.length];
+    if (height === 0 || this.rows.every((light) => light < PICTURE_LEVEL)) return null;
+    const [top, bottom] = span(this.rows);
+    const [left, right] = span(this.columns);
+    const bars = Math.max(top, height - bottom, left, width - right);
+    if (bars <= EDGE_PIXELS || bottom - top < LEAST_SHARE * height || right - left < LEAST_SHARE * width) return null;
+    return box(left, top, right, bottom);
+  }
+}
+
+/** The few brightest of many values: the least of them is what one value in fifty exceeds. */
+class Brightest {
+  private readonly kept: Uint8Array; // falling
+
+  constructor(values: number) {
+    this.kept = new Uint8Array(Math.max(Math.floor(values / SPECKS), 1));
+  }
+
+  get least(): number {
+    return this.kept[this.kept.length - 1];
+  }
+
+  clear(): void {
+    this.kept.fill(0);
+  }
+
+  add(value: number): void {
+    if (value <= this.least) return;
+    let k = this.kept.length - 1;
+    for (; k > 0 && this.kept[k - 1] < value; k--) this.kept[k] = this.kept[k - 1];
+    this.kept[k] = value;
+  }
+}
+
+/** First and one past the last place that is not black; [0, 0] when all is black. */
+function span(light: Uint8Array): [number, number] {
+  const first = light.findIndex((value) => value > BLACK_LEVEL);
+  return first < 0 ? [0, 0] : [first, light.findLastIndex((value) => value > BLACK_LEVEL) + 1];
+}
+
+/** Finds the bars that a screen shows beside a film of another shape, as a camera sees them: not quite black.
+ *
+ * Fed with the screen's place in each picture. */
+export class ScreenBars {
+  private readonly light = new Float32Array(SCREEN_WIDTH * SCREEN_HEIGHT);
+
+  add(picture: Picture, screen: Corners): void {
+    const seen = blurred(rectified(greenOf(picture), screen));
+    for (let i = 0; i < seen.light.length; i++) this.light[i] = Math.max(this.light[i], seen.light[i]);
+  }
+
+  /** Corners of the film in a picture that shows the screen at these corners, or null when there are no bars. */
+  inside(screen: Corners): Corners | null {
+    const x = evenBar(this.profile(SCREEN_WIDTH, SCREEN_HEIGHT, 1, SCREEN_WIDTH));
+    const y = evenBar(this.profile(SCREEN_HEIGHT, SCREEN_WIDTH, SCREEN_WIDTH, 1));
+    if (x === 0 && y === 0) return null;
+    const film = box(x, y, SCREEN_WIDTH - x, SCREEN_HEIGHT - y);
+    return movedCorners(film, homography(SCREEN_EDGES, screen));
+  }
+
+  /** How bright nine in ten of each line's pixels stay below. lines, length: of how many pixels; steps: in memory. */
+  private profile(lines: number, length: number, lineStep: number, pixelStep: number): Float32Array {
+    const sorted = new Float32Array(length);
+    const at = Math.fround(SCREEN_QUANTILE) * (length - 1);
+    const below = Math.floor(at);
+    return Float32Array.from({ length: lines }, (_, line) => {
+      for (let k = 0; k < length; k++) sorted[k] = this.light[line * lineStep + k * pixelStep];
+      sorted.sort();
+      return sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]);
+    });
+  }
+}
+
+/** What the screen shows, seen from its front. Between pixels by straight lines, black outside the picture. */
+function rectified(plane: Plane, screen: Corners): Plane {
+  const back: Homography = homography(SCREEN_EDGES, screen);
+  const light = new Uint8Array(SCREEN_WIDTH * SCREEN_HEIGHT);
+  for (let y = 0, to = 0; y < SCREEN_HEIGHT; y++) {
+    for (let x = 0; x < SCREEN_WIDTH; x++, to++) {
+      const depth = back[6] * x + back[7] * y + back[8];
+      light[to] = lightAt(
+        plane,
+        (back[0] * x + back[1] * y + back[2]) / depth,
+        (back[3] * x + back[4] * y + back[5]) / depth,
+      );
+    }
+  }
+  return { width: SCREEN_WIDTH, height: SCREEN_HEIGHT, light };
+}
+
+function lightAt(plane: Plane, x: number, y: number): number {
+  const { width, height, light } = plane;
+  const [left, top] = [Math.floor(x), Math.floor(y)];
+  if (!(left >= -1 && top >= -1 && left < width && top < height)) return 0;
+  const at = (column: number, row: number) =>
+    column >= 0 && row >= 0 && column < width && row < height ? light[row * width + column] : 0;
+  const [partX, partY] = [x - left, y - top];
+  const above = at(left, top) * (1 - partX) + at(left + 1, top) * partX;
+  const below = at(left, top + 1) * (1 - partX) + at(left + 1, top + 1) * partX;
+  return roundHalfEven(above * (1 - partY) + below * partY);
+}
+
+/** `cv2.GaussianBlur` over three pixels each way: weights 1, 2, 1; the border is mirrored about its last pixel. */
+function blurred(plane: Plane): Plane {
+  const { width, height, light } = plane;
+  const out = new Uint8Array(light.length);
+  const three = (at: (k: number) => number, k: number, length: number) =>
+    at(k === 0 ? 1 : k - 1) + 2 * at(k) + at(k === length - 1 ? length - 2 : k + 1);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const row = (line: number) => three((column) => light[line * width + column], x, width);
+      out[y * width + x] = (three(row, y, height) + 8) >> 4;
+    }
+  }
+  return { width, height, light: out };
+}
+
+/** Width of the bars at both ends of a profile of light, 0 when there are none as wide as each other. */
+function evenBar(light: Float32Array): number {
+  const [dark, bright] = [Math.min(...light), Math.max(...light)];
+  const isLit = (value: number) => value > dark + SCREEN_BAR_LIGHT * (bright - dark);
+  const first = light.findIndex(isLit);
+  if (bright - dark < SCREEN_CONTRAST || first < 0) return 0;
+  const last = light.length - 1 - light.findLastIndex(isLit);
+  const uneven = Math.abs(first - last) > SCREEN_UNEVEN * light.length;
+  const narrow = Math.min(first, last) < SCREEN_LEAST_BAR * light.length;
+  const wide = Math.max(first, last) > SCREEN_MOST_BAR * light.length;
+  return uneven || narrow || wide ? 0 : roundHalfEven((first + last) / 2);
+}

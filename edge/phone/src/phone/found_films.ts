@@ -1,0 +1,33 @@
+/** What was found on this device, newest first. It never leaves the device. */
+
+const PLACE = "vnome.found";
+export const MOST_FOUND = 50;
+const SAME_FINDING_MS = 120_000; // the same film again within so long is the same finding, at a later moment
+
+/** at: of the finding, milliseconds since 1970. */
+export interface FoundFilm {
+  readonly video: string;
+  readonly title: string;
+  readonly atSeconds: number;
+  readonly at: number;
+}
+
+export function foundFilms(): FoundFilm[] {
+  try {
+    const stored = JSON.parse(localStorage.getItem(PLACE) ?? "[]") as unknown;
+    return Array.isArray(stored) ? (stored as FoundFilm[]) : [];
+  } catch {
+    return []; // damaged
+  }
+}
+
+export function rememberFound(film: FoundFilm): void {
+  const [newest, ...older] = foundFilms();
+  const again = newest?.video === film.video && film.at - newest.at < SAME_FINDING_MS;
+  const kept = again || !newest ? older : [newest, ...older];
+  localStorage.setItem(PLACE, JSON.stringify([film, ...kept].slice(0, MOST_FOUND)));
+}
+
+export function forgetFound(): void {
+  localStorage.removeItem(PLACE);
+}
