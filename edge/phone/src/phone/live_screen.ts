@@ -57,7 +57,7 @@ export class LiveScreen {
     const canvas = element("canvas", { class: "outline", testid: "outline", attributes: { "aria-hidden": "true" } });
     this.outline = new Outline(video, canvas);
     video.setAttribute("aria-label", say("picture"));
-    this.stage = element("div", { class: "stage" }, video, canvas, this.state);
+    this.stage = element("div", { class: "stage" }, video, canvas);
     this.film = this.filmCard();
     this.languages.addEventListener("change", () => rememberLanguage(this.languages.value));
     const actionsRow = element("div", { class: "actions" }, this.share, this.button("stop", "stop", actions.onStop));
@@ -65,7 +65,7 @@ export class LiveScreen {
       "section",
       { class: "live-screen" },
       this.stage,
-      element("div", { class: "beside" }, this.fallBack, this.words, this.film, actionsRow, this.notice),
+      element("div", { class: "beside" }, this.state, this.fallBack, this.words, this.film, actionsRow, this.notice),
     );
   }
 
@@ -100,8 +100,7 @@ export class LiveScreen {
     this.offerLanguages(film);
     setText(this.title, film.title);
     setText(this.moment, clock(seconds));
-    const percent = Math.round(film.confidence * 100);
-    setText(this.confidence, `${percent} %`);
+    setText(this.confidence, `${Math.floor(film.confidence * 100)} %`); // 100 only where nothing is left to doubt
     this.meter.value = film.confidence;
     this.subtitle = this.subtitles.at(film.video, this.languages.value, seconds + this.lead.seconds);
     this.words.lang = this.languages.value === OFF ? "" : this.languages.value;

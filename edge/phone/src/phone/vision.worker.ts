@@ -50,7 +50,6 @@ class Vision {
     const seen = needsScreen(only) ? await this.detector.look(picture) : null;
     const looked = performance.now();
     const { readings, screen } = this.readings.read(picture, seen, atMs / 1000, only);
-    readings.delete(Reading.INSIDE_BARS_MIRRORED); // nobody films a letter-boxed film in a mirror; it costs a code
     const coded = await this.encoder.encode(picture, readings);
     const end = performance.now();
     return {
