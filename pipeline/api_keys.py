@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline import keys
-from pipeline.errors import CatalogueError, InputError
+from pipeline.errors import InputError, MissingError
 from pipeline.store import Store
 
 SCOPES = ("query", "manage", "admin")  # each may do what those before it may
@@ -74,13 +74,18 @@ class ApiKeys:
         return sorted((ApiKey(**json.loads(text)) for text in texts), key=lambda key: (key.created, key.id))
 
     def revoke(self, id: str) -> ApiKey:
-        """Ends a key. Raises CatalogueError when there is none of this id."""
+        """Ends a key. Raises MissingError when there is none of this id."""
         with self._store.errors():
             text: Any = self._store.client.hget(keys.API_KEYS, id)
             if not text or not self._store.client.hdel(keys.API_KEYS, id):
-                raise CatalogueError(f"no key {id!r}; vnome keys list shows what there is")
+                raise MissingError(f"no key {id!r}; vnome keys list shows what there is")
         self._store.confirm()
         return ApiKey(**json.loads(text))
+
+    def holds(self, id: str) -> bool:
+        """Whether there is still a key of this id."""
+        with self._store.errors():
+            return bool(self._store.client.hexists(keys.API_KEYS, id))
 
     def find(self, text: str) -> ApiKey | None:
         """The key that a caller gave; None when it is none, or was revoked."""

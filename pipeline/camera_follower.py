@@ -145,7 +145,7 @@ class CameraFollower:
     def _open(self, event: LiveEvent, changes: Changes, video: str, title: str, name: str) -> None:
         time, moment = self._epoch(event.at), event.match.film_seconds(event.at)
         self._sighting = Sighting(
-            id=f"{self.camera}/{round(time * 1000)}",
+            id=sighting_id(self.camera, time),
             video=video,
             title=title,
             camera=self.camera,
@@ -212,6 +212,11 @@ class CameraFollower:
     def _named(self, number: int) -> tuple[str, str]:
         record = self._library.resolve([number]).get(number)
         return (record.id, record.title) if record else ("(removed)", "(removed)")
+
+
+def sighting_id(camera: str, start: float) -> str:
+    """Of the sighting that begins on a camera at a time, epoch seconds."""
+    return f"{camera}/{round(start * 1000)}"
 
 
 def _match_of(known: dict[str, Any]) -> Match:

@@ -4,7 +4,8 @@ VnomeError                      exit code 2
 |- InputError                   the user's input cannot be used
 |  |- MediaError                a film, clip, picture or camera cannot be read
 |  |- BundleError               a model bundle is missing, damaged or of another kind
-|  `- CatalogueError            a video id that is not there, or a catalogue made by another version
+|  `- CatalogueError            a catalogue made by another version or with another encoder
+|     `- MissingError           a video, a language or a key that is not there
 `- ServiceError                 exit code 3: a service is away or cannot do its work
    `- StoreError                Redis cannot be reached, refuses, or has no room
 """
@@ -34,7 +35,11 @@ class BundleError(InputError):
 
 
 class CatalogueError(InputError):
-    """A video id that is not there, or a catalogue made by another version."""
+    """A catalogue made by another version or with another encoder, or a `MissingError`."""
+
+
+class MissingError(CatalogueError):
+    """A video, a language or a key that is not there."""
 
 
 class ServiceError(VnomeError):

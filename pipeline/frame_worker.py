@@ -15,9 +15,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pipeline.attempts import MOST_ALONE, Attempts, Partition
+from pipeline.camera_pictures import CameraPictures
 from pipeline.code_stream import CodeEntry, CodeStream
 from pipeline.dead_letters import DeadLetter, DeadLetters, letter_of
 from pipeline.errors import InputError, StoreError
+from pipeline.frames import RgbImage
 from pipeline.logs import get_logger
 from pipeline.messages import END, QUERY, BadMessage, Place, parse_message
 from pipeline.metrics import Metrics
@@ -72,6 +74,7 @@ class FrameWorker:
         self._metrics = metrics
         self._stream = CodeStream(store)
         self._references = References(store)
+        self._pictures = CameraPictures(store)
         self._memories = Memories()
         self._suspects: dict[Partition, int] = {}
         self._pool = ThreadPoolExecutor(DECODERS, "decode")
@@ -292,6 +295,7 @@ class FrameWorker:
             return
         entries = [CodeEntry(one.message, one.coded, one.labels) for one in coded if one.coded is not None]
         new, follow = self._insist(lambda: self._stream.push(entries))
+        self._insist(lambda: self._pictures.put(self._pictures_due(coded)))
         now = time.time()
         for one, is_new in zip(coded, new, strict=True):
             message = one.message
@@ -301,6 +305,15 @@ class FrameWorker:
             self._metrics.count_frame(message.camera, "coded" if is_new else "duplicate")
         self._metrics.batch_frames.observe(len(coded))
         self._metrics.stage_seconds.labels("push").observe(time.monotonic() - started)
+
+    def _pictures_due(self, coded: Sequence[CameraFrame]) -> list[tuple[str, int, RgbImage]]:
+        """For people to look at: the newest picture of each camera, once a second."""
+        newest = {one.message.camera: one for one in coded if one.message.role == QUERY and one.frame is not None}
+        return [
+            (camera, one.message.ts_ns, one.frame.image)
+            for camera, one in newest.items()
+            if one.frame is not None and self._pictures.due(camera)
+        ]
 
     def _finish_reference(self, one: CameraFrame, batch: Batch) -> None:
         message = one.message

@@ -17,7 +17,7 @@ from typing import Literal
 import redis
 
 from pipeline import keys
-from pipeline.errors import CatalogueError, StoreError
+from pipeline.errors import CatalogueError, MissingError, StoreError
 from pipeline.journal import Journal, entry_text, lost
 from pipeline.lut import RedisLut
 from pipeline.motion import Motion
@@ -73,11 +73,11 @@ class Library:
             raise self.unknown(video)
         return record
 
-    def unknown(self, video: str) -> CatalogueError:
+    def unknown(self, video: str) -> MissingError:
         """The error for a video that is not there, with near ids."""
         near = difflib.get_close_matches(video, [known.id for known in self.videos()], n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "vnome list shows what there is"
-        return CatalogueError(f"no video {video!r} in the catalogue; {hint}")
+        return MissingError(f"no video {video!r} in the catalogue; {hint}")
 
     def find(self, video: str) -> VideoRecord | None:
         """One video, or None."""
@@ -138,7 +138,7 @@ class Library:
             text = self._client.hget(keys.subtitles(record.number), language)
         if text is None:
             there = ", ".join(record.subtitles) or "none"
-            raise CatalogueError(f"video {video!r} has no subtitles in {language!r}; there are: {there}")
+            raise MissingError(f"video {video!r} has no subtitles in {language!r}; there are: {there}")
         return bytes(text).decode()  # type: ignore[arg-type]
 
     def check_encoder(self, encoder: str) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 import redis
 
 from pipeline import keys
-from pipeline.camera_follower import CameraFollower, Changes
+from pipeline.camera_follower import CameraFollower, Changes, sighting_id
+from pipeline.camera_pictures import keep_for_sighting
 from pipeline.code_stream import CodeStream, StoredFrame, stored_frames
 from pipeline.errors import StoreError
 from pipeline.library import Library
@@ -225,7 +226,7 @@ class LiveMatcher:
         self._write(follower, changes, [frame.id for frame in frames])
 
     def _write(self, follower: CameraFollower, changes: Changes, done: Sequence[str]) -> None:
-        """One transaction: 1. events, 2. sightings, 3. the session's state, 4. that the codes are done."""
+        """One transaction: 1. events, 2. sightings and their pictures, 3. the session's state, 4. that the codes are done."""
         camera = follower.camera
         lease = keys.camera_matcher(camera)
 
@@ -241,6 +242,9 @@ class LiveMatcher:
             # 2. Sightings.
             for sighting in changes.sightings.values():
                 self._sightings.put(pipe, sighting)
+            for event in changes.events:
+                if event.event != "lost":
+                    keep_for_sighting(pipe, camera, sighting_id(camera, event.time))
             # 3. The session.
             follow = "" if follower.follow is None else follower.follow
             pipe.hset(keys.camera_state(camera), mapping={"session": follower.state(), "follow": follow})

@@ -63,6 +63,20 @@ class Metrics:
         )
         self.inflight_bytes = Gauge("vnome_inflight_bytes", "Sent and not acknowledged", ["camera"], registry=registry)
         self.cameras_followed = Gauge("vnome_cameras_followed", "Cameras of this matcher", registry=registry)
+        self.live_sessions = Gauge("vnome_live_sessions", "Phones that are connected", ["sends"], registry=registry)
+        self.live_events_total = Counter(
+            "vnome_live_events_total", "Events told to phones", ["event"], registry=registry
+        )
+        self.code_to_event_seconds = Histogram(
+            "vnome_code_to_event_seconds",
+            "From the arrival of a phone's code to the decision on it",
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.requests_total = Counter(
+            "vnome_http_requests_total", "Requests answered", ["route", "status"], registry=registry
+        )
+        self.uploads_total = Counter("vnome_uploads_total", "Uploads that came to an end", ["state"], registry=registry)
         self._cameras: set[str] = set()
         self._lock = threading.Lock()
 

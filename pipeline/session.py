@@ -1,6 +1,6 @@
 """Sequential identification: evidence is weighed as frames arrive, and an answer is given as soon as it holds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -10,6 +10,7 @@ from pipeline.encoder import BATCH_FRAMES, FrameEncoder, batches_of_one_size
 from pipeline.frames import Frame
 from pipeline.matching import SAME_MOMENT_SECONDS, Match, Matcher
 from pipeline.query import Query
+from pipeline.views import CodedFrame, ViewWindow
 
 CLIP_WINDOW_SECONDS = 10.0  # of a recorded clip weighed together
 CLIP_STEP_SECONDS = 1.0  # of clip between two decisions
@@ -79,6 +80,25 @@ def identify_clip(
         if decision.final:
             break
     return answer
+
+
+def identify_codes(frames: Sequence[CodedFrame], matcher: Matcher) -> ClipAnswer:
+    """Identifies a clip that came as codes, as `identify_clip` does one of pictures."""
+    window = ViewWindow(CLIP_WINDOW_SECONDS)
+    best: Match | None = None
+    first_seen, clock = 0.0, _Clock()
+    for k, frame in enumerate(frames):
+        window.add([frame])
+        seen = frame.pts_seconds
+        if seen < clock.due_seconds and k < len(frames) - 1:
+            continue
+        clock.due_seconds = (seen // CLIP_STEP_SECONDS + 1) * CLIP_STEP_SECONDS
+        guess = matcher.best_guess(window.views(), window.hopeful())
+        best, first_seen = _revised(best, _accepted(guess, matcher), first_seen, seen)
+        window.follow_only(best.view if best else None)
+        if best is not None and (seen >= ENOUGH_SECONDS or (best.odds.both >= SURE_NATS and seen >= SURE_SECONDS)):
+            break
+    return ClipAnswer(best, first_seen, window.frames, window.last_pts_seconds)
 
 
 def decisions(frames: Iterable[Frame], query: Query, matcher: Matcher) -> Iterator[Decision]:

@@ -1,7 +1,7 @@
 """Sightings: which video was on which camera, from when to when, and which part of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,6 +60,13 @@ class Sightings:
                 if limit is not None and len(found) >= limit:
                     break
         return sorted(found, key=lambda sighting: (sighting.start, sighting.id))
+
+    def open_on(self, cameras: Sequence[str]) -> list[Sighting]:
+        """What is on these cameras now, as their matchers know it."""
+        with self._store.errors():
+            states = self._store.many([("HGET", keys.camera_state(camera), "session") for camera in cameras])
+        sessions = [json.loads(state) for state in states if state]
+        return [Sighting(**session["sighting"]) for session in sessions if session.get("sighting")]
 
     def known(self, video: str) -> bool:
         """Whether a video was ever seen."""

@@ -20,7 +20,8 @@ def add(
     name: Annotated[str, typer.Argument(help="For whom or what, as in lobby-phones.")],
     scope: Annotated[str, typer.Option(help="query: ask; manage: change the catalogue, too; admin: all.")] = QUERY,
     rate: Annotated[
-        float, typer.Option(min=0, help="Requests a second over some time.  [default: the gateway's]", show_default=False)
+        float,
+        typer.Option(min=0, help="Requests a second over some time.  [default: the gateway's]", show_default=False),
     ] = 0.0,
     sessions: Annotated[
         int, typer.Option(min=0, help="Live sessions at once.  [default: the gateway's]", show_default=False)
