@@ -1,6 +1,12 @@
-/** The access key of this device. */
+/** The access key of this device, or of this tab. */
 
 const PLACE = "vnome.key";
+let storage = (): Storage => localStorage;
+
+/** The key is kept for this tab only, and forgotten when it is closed. */
+export function keepKeyInTab(): void {
+  storage = () => sessionStorage;
+}
 
 /** The stored key; one in the address (`#key=vn_...`) is stored first and taken out of the address. */
 export function storedKey(): string | null {
@@ -9,11 +15,11 @@ export function storedKey(): string | null {
     storeKey(given);
     history.replaceState(history.state, "", location.pathname + location.search);
   }
-  return localStorage.getItem(PLACE);
+  return storage().getItem(PLACE);
 }
 
 export function storeKey(key: string | null): void {
   const trimmed = key?.trim();
-  if (trimmed) localStorage.setItem(PLACE, trimmed);
-  else localStorage.removeItem(PLACE);
+  if (trimmed) storage().setItem(PLACE, trimmed);
+  else storage().removeItem(PLACE);
 }

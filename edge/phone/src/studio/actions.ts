@@ -50,7 +50,7 @@ export function filePicker(
   label: string,
   accept: string,
   chosen: (files: File[]) => void,
-  options: { multiple?: boolean; testid?: string; look?: string } = {},
+  options: { multiple?: boolean; testid?: string; look?: string; spoken?: string } = {},
 ): HTMLElement {
   const input = element("input", { type: "file", accept, multiple: options.multiple, hidden: true, "data-testid": options.testid });
   input.addEventListener("change", () => {
@@ -58,6 +58,6 @@ export function filePicker(
     input.value = ""; // so that the same file can be picked again
     if (files.length) chosen(files);
   });
-  const pick = forManagers(button(label, () => input.click(), { class: options.look }));
+  const pick = forManagers(button(label, () => input.click(), { class: options.look, "aria-label": options.spoken }));
   return element("span", { class: "picker" }, pick, input);
 }

@@ -31,7 +31,7 @@ export class Loader {
     } catch (error) {
       if (asking.signal.aborted) return;
       this.#clear();
-      this.#fail(error, () => this.load(ask, show, options));
+      this.#fail(error, () => void this.load(ask, show, options));
     }
   }
 

@@ -35,14 +35,17 @@ function subtitlesRow(video: Video, language: string, send: Send, complaint: HTM
   const download = button(say("download"), () => void act([download], complaint, save, say("downloaded")), {
     "aria-label": say("downloadSubtitles", { language: name }),
   });
-  const replace = filePicker(say("replace"), SUBTITLE_TYPES, async ([file]) =>
-    send(language, await subtitleText(file), say("subtitlesReplaced", { language: name })),
-  );
+  const exchange = async ([file]: File[]) => send(language, await subtitleText(file), say("subtitlesReplaced", { language: name }));
+  const replace = filePicker(say("replace"), SUBTITLE_TYPES, (files) => void exchange(files), {
+    testid: `replace-subtitles-${language}`,
+    spoken: say("replaceSubtitles", { language: name }),
+  });
   const remove = async () => {
     const agreed = await confirmed(say("deleteSubtitlesSure", { language: name }), say("delete"));
     if (agreed) await send(language, null, say("subtitlesDeleted", { language: name }));
   };
-  const removal = forManagers(button(say("delete"), () => void remove(), { "data-testid": `delete-subtitles-${language}` }));
+  const spoken = { "aria-label": say("deleteSubtitles", { language: name }), "data-testid": `delete-subtitles-${language}` };
+  const removal = forManagers(button(say("delete"), () => void remove(), spoken));
   const buttons = element("span", { class: "buttons" }, download, replace, removal);
   return element("li", { "data-testid": `subtitles-${language}` }, element("span", {}, `${name} (${language})`), buttons);
 }

@@ -129,7 +129,7 @@ function running(upload: Upload): boolean {
 
 function stateOf(upload: Upload): string {
   const state = say(`state_${upload.state}`);
-  return upload.state === "coding" ? `${state} ${share(upload.progress)}` : state;
+  return upload.state === "coding" ? `${state}, ${share(upload.progress)}` : state;
 }
 
 function pathOf(upload: Upload): string {
