@@ -20,6 +20,8 @@ export interface Call {
   query?: Record<string, string | number | boolean | null | undefined>;
   signal?: AbortSignal;
   headers?: Record<string, string>;
+  /** "reload": not from the browser's cache. */
+  cache?: RequestCache;
 }
 
 /** The answer; throws `Problem` for a refusal and for a gateway that is away, AbortError when aborted. */
@@ -33,7 +35,7 @@ export async function call(path: string, options: Call = {}): Promise<Response> 
   if (key) headers.authorization = `Bearer ${key}`;
   if (options.json !== undefined) headers["content-type"] = "application/json";
   const body = options.json !== undefined ? JSON.stringify(options.json) : options.body;
-  const response = await reach(target, { method: options.method ?? "GET", headers, body, signal: options.signal });
+  const response = await reach(target, { method: options.method ?? "GET", headers, body, signal: options.signal, cache: options.cache });
   if (!response.ok) throw await fromResponse(response);
   return response;
 }

@@ -22,7 +22,7 @@ export class CameraCard {
   readonly element: HTMLElement;
   readonly #frame = element("span", { class: "picture wide" }, element("span", { class: "no-picture" }, say("noPictureYet")));
   readonly #facts = element("div", { class: "stack tight" });
-  readonly #seen = element("p", { class: "muted" });
+  readonly #seen = element("p", { class: "muted seen" });
   readonly #observer = new IntersectionObserver(([entry]) => this.#look(entry.isIntersecting));
   #camera: Camera;
   #inWindow = false;

@@ -43,7 +43,7 @@ export class Catalogue implements View {
   readonly #loader = new Loader(this.#list);
   readonly #table: SortableTable<Video>;
   #dialog: VideoDialog | null = null;
-  #shown = "";
+  #shown: string | null = null;
 
   constructor() {
     this.#table = new SortableTable(say("catalogue"), COLUMNS, USUAL_SORT, (line, video) => {

@@ -4,7 +4,7 @@ import { language } from "../shared/i18n";
 import { say } from "./texts";
 
 const DATE = new Intl.DateTimeFormat(language(), { dateStyle: "medium" });
-const MOMENT = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "medium" });
+const MOMENT = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 const SHARE = new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: 0 });
 const FINE_SHARE = new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: 2 });
 const COUNT = new Intl.NumberFormat(language());

@@ -2,6 +2,7 @@
 
 import { chooseLanguage, isLanguage, language, LANGUAGES } from "../shared/i18n";
 import { keepKeyInTab, storedKey } from "../shared/key";
+import type { Problem } from "../shared/problem";
 import { placeAnnouncer } from "./announcer";
 import { CamerasView } from "./cameras";
 import { Catalogue } from "./catalogue";
@@ -41,7 +42,7 @@ function start(): void {
   document.body.append(skip, element("header", { class: "top" }, brand, nav, languageChooser(), account), main);
   placeAnnouncer();
   onMove(show);
-  onRefusal((problem) => askForKey(problem.message, true));
+  onRefusal((problem) => void refuse(problem));
   void enter();
 }
 
@@ -50,8 +51,15 @@ async function enter(): Promise<void> {
   replace(loader.element);
   await loader.load(openSession, () => {
     if (may("query")) restart();
-    else askForKey(signedIn() ? say("keyUnknown") : say("needsKey"), false);
+    else askForKey(signedIn() ? say("keyUnknown") : say("needsKey"));
   });
+}
+
+/** The gateway said no to a request. A key that it does not know is forgotten: without it more may be seen. */
+async function refuse(problem: Problem): Promise<void> {
+  if (problem.status === 401) signOut();
+  await openSession().catch(() => {}); // the form tries again
+  askForKey(say("refused", { reason: problem.message }));
 }
 
 /** Every view anew: what the key allows has changed. */
@@ -93,11 +101,10 @@ function replace(content: HTMLElement): void {
   main.replaceChildren(content);
 }
 
-/** refused: the gateway said no to a request, so that the same rights are not enough. */
-function askForKey(reason: string, refused: boolean): void {
+function askForKey(reason: string): void {
   const scope = may("query") ? "manage" : "query";
   const cancel = may("query") ? restart : null;
-  replace(signInForm({ reason: refused ? say("refused", { reason }) : reason, scope, done: restart, cancel }));
+  replace(signInForm({ reason, scope, done: restart, cancel }));
 }
 
 function showAccount(): void {
@@ -107,7 +114,7 @@ function showAccount(): void {
   };
   const content = signedIn()
     ? button(say("signOut"), forget, { class: "quiet", "data-testid": "sign-out" })
-    : !may("manage") && button(say("signIn"), () => askForKey(say("signInReason"), false), { "data-testid": "sign-in-open" });
+    : !may("manage") && button(say("signIn"), () => askForKey(say("signInReason")), { "data-testid": "sign-in-open" });
   account.replaceChildren(...(content ? [content] : []));
 }
 

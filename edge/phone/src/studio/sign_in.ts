@@ -1,6 +1,7 @@
 /** The form that asks for a key. */
 
-import { storeKey } from "../shared/key";
+import { storedKey, storeKey } from "../shared/key";
+import { Problem } from "../shared/problem";
 import { complaintPlace } from "./actions";
 import { button, element, field } from "./dom";
 import { failure } from "./loader";
@@ -41,7 +42,9 @@ export function signInForm(choices: Choices): HTMLElement {
   return form;
 }
 
+/** A key that does not do is forgotten; the one before it counts again. */
 async function enter(key: string, { scope, done }: Choices, complaint: HTMLElement): Promise<void> {
+  const before = storedKey();
   complaint.textContent = "";
   storeKey(key);
   try {
@@ -49,6 +52,9 @@ async function enter(key: string, { scope, done }: Choices, complaint: HTMLEleme
     if (may(scope)) return done();
     complaint.textContent = may("query") ? say("keyTooWeak") : say("keyUnknown");
   } catch (error) {
-    complaint.textContent = failure(error);
+    const unknown = error instanceof Problem && error.status === 401;
+    complaint.textContent = unknown ? say("keyUnknown") : failure(error);
   }
+  storeKey(before);
+  await openSession().catch(() => {}); // the complaint stands
 }

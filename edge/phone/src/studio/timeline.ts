@@ -84,7 +84,7 @@ export class Timeline {
     const y = AXIS + row * ROW;
     return [
       drawn("line", { x1: 0, x2: width, y1: y, y2: y, class: "mark" }),
-      drawn("text", { x: 0, y: y + ROW / 2 + 5, class: "camera" }, drawn("title", {}, camera), cut(camera, this.#left - 10)),
+      drawn("text", { x: 0, y: y + ROW / 2 + 5, class: "row-name" }, drawn("title", {}, camera), cut(camera, this.#left - 10)),
     ];
   }
 

@@ -19,7 +19,7 @@ export class UploadView implements View {
   readonly #drafts = element("ul", { class: "stack" });
   readonly #all = button(say("uploadAll"), () => this.#sendAll(), { class: "primary", "data-testid": "upload-all" });
   readonly #sendings = element("ul", { class: "rows", "data-testid": "sending" });
-  readonly #list = new UploadList();
+  readonly #list = may("manage") ? new UploadList() : null;
 
   constructor(private readonly queue: UploadQueue) {
     this.element = element(
@@ -30,25 +30,25 @@ export class UploadView implements View {
       this.#drafts,
       element("div", { class: "buttons" }, this.#all),
       this.#sendings,
-      this.#list.element,
+      this.#list?.element,
     );
     queue.onChange((what) => {
       if (what === "drafts") this.#showDrafts();
       else if (what === "share") this.#showShares();
       else this.#showSendings();
-      if (what === "sent") this.#list.reload();
+      if (what === "sent") this.#list?.reload();
     });
     this.#showDrafts();
     this.#showSendings();
   }
 
-  update(parameters: URLSearchParams): void {
-    this.#list.update(parameters);
+  update(): void {
+    this.#list?.reload();
   }
 
   close(): void {
     this.queue.onChange(() => {});
-    this.#list.close();
+    this.#list?.close();
   }
 
   #dropZone(): HTMLElement {

@@ -1,18 +1,17 @@
-/** The films that the gateway was sent, with what it does with each. */
+/** The films that the gateway was sent, the newest first, with what it does with each. */
 
 import { call, callJson } from "../shared/api";
 import { act, complaintPlace, forManagers } from "./actions";
 import { announce } from "./announcer";
-import { type Control, Pager, sortChooser } from "./controls";
+import { Pager } from "./controls";
 import { button, element } from "./dom";
 import { share } from "./formats";
 import { Loader } from "./loader";
-import { link, query } from "./place";
+import { link } from "./place";
 import { say } from "./texts";
 import type { Upload } from "./upload_request";
 
 const POLL_MS = 500;
-const USUAL_SORT = "-started_at";
 
 interface Answer {
   uploads: Upload[];
@@ -21,12 +20,6 @@ interface Answer {
 
 export class UploadList {
   readonly element: HTMLElement;
-  readonly #sort: Control = sortChooser([
-    [USUAL_SORT, say("sortNewest")],
-    ["started_at", say("sortOldest")],
-    ["title", say("sortTitle")],
-    ["-title", say("sortTitleDown")],
-  ]);
   readonly #rows = element("ul", { class: "rows" });
   readonly #loader = new Loader(this.#rows);
   readonly #pager = new Pager();
@@ -35,19 +28,14 @@ export class UploadList {
   #closed = false;
 
   constructor() {
-    const head = element("div", { class: "controls" }, element("h2", {}, say("uploads")), this.#sort.element);
+    const head = element("h2", {}, say("uploads"));
     this.element = element("section", { class: "stack" }, head, this.#loader.element, this.#rows, this.#pager.element);
-  }
-
-  update(parameters: URLSearchParams): void {
-    this.#sort.update(parameters);
-    this.reload();
   }
 
   reload(): void {
     window.clearTimeout(this.#timer);
     const { limit, offset } = this.#pager;
-    const question = { limit, offset, sort: query().get("sort") ?? USUAL_SORT };
+    const question = { limit, offset };
     void this.#loader.load(
       (signal) => callJson<Answer>("/v1/uploads", { query: question, signal }),
       (answer) => this.#show(answer),

@@ -127,6 +127,7 @@ function posterForm(video: Video, changed: (video: Video) => void): HTMLElement 
   const complaint = complaintPlace();
   const send = async (file: File) => {
     await call(videoPath(video.video, "/poster"), { method: "PUT", body: file, headers: { "content-type": file.type } });
+    await call(videoPath(video.video, "/poster"), { cache: "reload" }); // else the old one is shown for a minute
     changed(await callJson<Video>(videoPath(video.video)));
   };
   const label = video.poster ? say("replacePoster") : say("addPoster");
