@@ -4,6 +4,7 @@ import { element } from "../shared/dom";
 import { chooseLanguage, isLanguage, language, LANGUAGES, type Texts, texts } from "../shared/i18n";
 import { Problem } from "../shared/problem";
 import { CameraError, type CameraTrouble } from "./camera";
+import { CodeMaker } from "./code_maker";
 import type { LiveEvent } from "./events";
 import { FoundList } from "./found_list";
 import { rememberFound } from "./found_films";
@@ -35,6 +36,7 @@ const FALL_BACK_TEXTS: Record<FallBack, TextName> = {
 export class App {
   readonly video = element("video", { attributes: { playsinline: "", muted: "", autoplay: "" } });
   recognition: Recognition | null = null;
+  private readonly codeMaker = new CodeMaker();
   live!: LiveScreen;
   private start!: StartScreen;
   private found!: FoundList;
@@ -44,6 +46,7 @@ export class App {
   constructor(private readonly root: HTMLElement) {
     this.video.muted = true; // the attribute alone does not mute an element made by a script
     this.build();
+    if (this.fallBackFromStart() === null) this.codeMaker.prepare();
   }
 
   /** Builds the page in the language of now; the camera's picture goes along. */
@@ -88,7 +91,7 @@ export class App {
 
   private async run(): Promise<void> {
     if (this.recognition) return;
-    const recognition = new Recognition(this.video, {
+    const recognition = new Recognition(this.video, this.codeMaker, {
       onChange: () => this.changed(),
       onEvent: (event) => this.heard(event),
       onCameraGone: () => this.stopFor(this.say("cameraGone")),
@@ -129,7 +132,7 @@ export class App {
 
   private stopForKey(): void {
     this.stop();
-    this.start.askForKey();
+    this.start.askForKey(true);
   }
 
   private changed(): void {
@@ -139,6 +142,7 @@ export class App {
 
   private heard(event: LiveEvent): void {
     if (event.event === "error") this.live.notify(event.problem.detail ?? event.problem.title ?? "");
+    if (event.event === "searching") this.live.notify(""); // an error before is over
     if (event.event !== "found" && event.event !== "moved" && event.event !== "still") return;
     rememberFound({ video: event.video, title: event.title, atSeconds: event.at_seconds, at: Date.now() });
     if (event.event !== "still") this.found.refresh();
@@ -160,11 +164,12 @@ export class App {
     };
   }
 
-  private stateLine({ stage, connection, progress, following, nowMs }: Recognition): Pick<LiveView, "state" | "tone"> {
+  private stateLine({ stage, connection, following, nowMs }: Recognition): Pick<LiveView, "state" | "tone"> {
     const film = following.film(nowMs);
     if (stage === "camera") return { state: this.say("startedCamera"), tone: "busy" };
     if (connection === "away") return { state: this.say("away"), tone: "trouble" };
-    if (stage === "models") return { state: this.say("loading", { percent: Math.round(progress * 10) * 10 }), tone: "busy" };
+    const percent = Math.floor(this.codeMaker.progress * 10) * 10; // in few steps, as each is spoken
+    if (stage === "models") return { state: this.say("loading", { percent }), tone: "busy" };
     if (connection !== "open") return { state: this.say("connecting"), tone: "busy" };
     if (following.finding === "found" && film) return { state: this.say("found", { title: film.title }), tone: "found" };
     return { state: this.say(following.finding === "lost" ? "lost" : "searching"), tone: "searching" };

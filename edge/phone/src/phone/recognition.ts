@@ -2,14 +2,13 @@
 
 import { Problem } from "../shared/problem";
 import { closeCamera, openCamera } from "./camera";
+import type { CodeMaker } from "./code_maker";
 import { cornersOf, type Sighting } from "./corners";
 import type { LiveEvent } from "./events";
 import { Following } from "./following";
 import { FramePump } from "./frame_pump";
 import { type Connection, Live } from "./live";
-import { fetchModels } from "./models";
-import { CodeSender, PictureSender, type Prepared, type Sender } from "./senders";
-import { Vision } from "./vision";
+import { PictureSender, type Prepared, type Sender } from "./senders";
 import type { Spent } from "./vision_messages";
 import { WakeLock } from "./wake_lock";
 import { MOST_MS } from "./wire";
@@ -23,7 +22,7 @@ const RETRY_MS = 3000; // the models, when the gateway is away
 /** Why pictures are sent instead of codes. */
 export type FallBack = "forced" | "unsupported" | "failed" | "slow";
 
-/** models: they are being fetched, see `progress`. */
+/** models: they are being fetched, see `CodeMaker`. */
 export type Stage = "camera" | "models" | "running" | "stopped";
 
 export interface RecognitionListener {
@@ -35,7 +34,6 @@ export interface RecognitionListener {
 
 export class Recognition {
   stage: Stage = "camera";
-  progress = 0;
   connection: Connection = "closed";
   fallBack: FallBack | null = null;
   screen: Sighting | null = null;
@@ -43,7 +41,6 @@ export class Recognition {
   spent: Spent | null = null; // on the last frame
   startedAt = performance.now(); // zero of the clock on the wire
   readonly following = new Following(0);
-  private vision: Vision | null = null;
   private sender: Sender | null = null;
   private live: Live | null = null;
   private readonly pump: FramePump;
@@ -56,8 +53,10 @@ export class Recognition {
 
   constructor(
     private readonly video: HTMLVideoElement,
+    private readonly codeMaker: CodeMaker,
     private readonly listener: RecognitionListener,
   ) {
+    codeMaker.onProgress = () => this.progressed();
     this.pump = new FramePump(video, (capturedMs) => void this.frame(capturedMs));
   }
 
@@ -94,7 +93,6 @@ export class Recognition {
     this.become("stopped");
     this.pump.stop();
     this.live?.close();
-    this.vision?.close();
     this.wakeLock.release();
     closeCamera(this.video);
   }
@@ -129,11 +127,9 @@ export class Recognition {
   private async codeSender(): Promise<Sender> {
     while (!this.stopped) {
       try {
-        const { models, encoder } = await fetchModels((share) => this.progressed(share));
-        this.vision?.close();
-        this.vision = new Vision();
-        await this.vision.open(models);
-        return new CodeSender(this.vision, encoder);
+        const sender = await this.codeMaker.sender();
+        await sender.begin();
+        return sender;
       } catch (error) {
         if (error instanceof Problem && error.wantsKey) throw error;
         const away = error instanceof Problem && (error.status === 0 || error.status >= 500);
@@ -145,8 +141,7 @@ export class Recognition {
     return new PictureSender();
   }
 
-  private progressed(share: number): void {
-    this.progress = share;
+  private progressed(): void {
     if (this.connection === "away") this.connection = "connecting";
     this.listener.onChange();
   }
@@ -154,8 +149,7 @@ export class Recognition {
   private fallenBack(reason: FallBack, error: unknown): Sender {
     if (error) console.warn("codes cannot be made here, pictures are sent:", error);
     this.fallBack = reason;
-    this.vision?.close();
-    this.vision = null;
+    this.codeMaker.drop();
     this.listener.onChange();
     return new PictureSender();
   }
@@ -222,6 +216,7 @@ export class Recognition {
 
   /** The gateway has other models by now. */
   private async renew(): Promise<void> {
+    this.codeMaker.drop();
     const sender = await this.codeSender();
     if (this.stopped) return;
     this.use(sender);

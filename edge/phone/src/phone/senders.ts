@@ -36,6 +36,11 @@ export class CodeSender implements Sender {
     this.start = { type: "start", sends: "codes", encoder };
   }
 
+  /** Forgets the screen that was followed before. */
+  async begin(): Promise<void> {
+    await this.vision.ask("begin", { kind: "begin" });
+  }
+
   async prepare(video: HTMLVideoElement, atMs: number, only: number | null): Promise<Prepared> {
     const bitmap = await createImageBitmap(video);
     const { records, screen, spent } = await this.vision.ask("frame", { kind: "frame", bitmap, atMs, only }, [bitmap]);

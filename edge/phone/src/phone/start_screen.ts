@@ -4,6 +4,7 @@ import { element, setHidden, setText } from "../shared/dom";
 import type { Texts } from "../shared/i18n";
 import { Problem } from "../shared/problem";
 import { KeyForm } from "./key_form";
+import { wantsKey } from "./live";
 import type { Moment } from "./moment_link";
 import { SharedMoment } from "./shared_moment";
 import type { TextName } from "./texts";
@@ -21,11 +22,15 @@ export class StartScreen {
   private readonly button: HTMLButtonElement;
   private readonly keyForm: KeyForm;
   private readonly shared: SharedMoment | null;
+  private startsWithKey = false;
 
-  constructor(say: Texts<TextName>, options: StartOptions) {
+  constructor(
+    say: Texts<TextName>,
+    private readonly options: StartOptions,
+  ) {
     const promise = options.sendsPictures ? "promisePictures" : "promiseCodes";
     this.shared = options.shared && new SharedMoment(say, options.shared);
-    this.keyForm = new KeyForm(say, () => void this.loadShared());
+    this.keyForm = new KeyForm(say, () => this.keyGiven());
     this.button = element("button", {
       class: "primary start",
       testid: "start",
@@ -44,7 +49,7 @@ export class StartScreen {
       this.keyForm.root,
       this.button,
     );
-    void this.loadShared();
+    void this.prepare();
   }
 
   /** "" for none. */
@@ -52,7 +57,10 @@ export class StartScreen {
     setText(this.trouble, said);
   }
 
-  askForKey(): void {
+  /** thenStart: with the key the camera starts, as it was asked to. */
+  askForKey(thenStart: boolean): void {
+    this.startsWithKey = thenStart;
+    this.button.hidden = true; // one thing at a time
     this.keyForm.ask();
   }
 
@@ -62,14 +70,21 @@ export class StartScreen {
 
   show(shown: boolean): void {
     setHidden(this.root, !shown);
-    if (shown) this.keyForm.hide();
   }
 
-  private async loadShared(): Promise<void> {
+  private keyGiven(): void {
+    this.button.hidden = false;
+    if (this.startsWithKey) this.options.onStart();
+    else void this.prepare();
+  }
+
+  /** Asks for a key where one is needed, and shows what the link names. */
+  private async prepare(): Promise<void> {
+    if (await wantsKey()) return this.askForKey(false);
     try {
       await this.shared?.load();
     } catch (error) {
-      if (error instanceof Problem) this.keyForm.ask();
+      if (error instanceof Problem) this.askForKey(false);
       else throw error;
     }
   }

@@ -2,7 +2,7 @@
 
 import * as ort from "onnxruntime-web/wasm";
 import loader from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
-import { scaled, type Sighting } from "./corners";
+import { scaled, type Sighting, wholePicture } from "./corners";
 import { Detector } from "./detector";
 import { Encoder } from "./encoder";
 import { type Picture, pictureOf } from "./picture";
@@ -11,6 +11,8 @@ import type { Answer, CodeReply, FrameReply, FrameRequest, Models, Numbered, Rep
 import { packCodes } from "./wire";
 
 export const ENCODER_SIDE = 640; // pixels of the longer side of what is coded; more tell the encoder nothing
+const WARM_UP_WIDTH = ENCODER_SIDE;
+const WARM_UP_HEIGHT = (ENCODER_SIDE * 9) / 16;
 
 /** The part of a worker's world that is used; the library of TypeScript has no worker beside a page. */
 interface WorkerScope {
@@ -22,7 +24,7 @@ const scope = globalThis as unknown as WorkerScope;
 class Vision {
   private readonly canvas = new OffscreenCanvas(1, 1);
   private readonly context: OffscreenCanvasRenderingContext2D;
-  private readonly readings = new ReadingChooser();
+  private readings = new ReadingChooser();
 
   private constructor(
     private readonly detector: Detector,
@@ -40,7 +42,21 @@ class Vision {
     const options: ort.InferenceSession.SessionOptions = { executionProviders: ["wasm"], graphOptimizationLevel: "all" };
     const detector = await ort.InferenceSession.create(new Uint8Array(models.detector), options);
     const encoder = await ort.InferenceSession.create(new Uint8Array(models.encoder), options);
-    return new Vision(new Detector(ort, detector), new Encoder(ort, encoder));
+    const vision = new Vision(new Detector(ort, detector), new Encoder(ort, encoder));
+    await vision.warmUp();
+    return vision;
+  }
+
+  /** The next frame is of another camera. */
+  begin(): void {
+    this.readings = new ReadingChooser();
+  }
+
+  /** The first run of a session is many times slower than the rest; it should not be that of a frame. */
+  private async warmUp(): Promise<void> {
+    const blank = pictureOf(new Uint8Array(WARM_UP_WIDTH * WARM_UP_HEIGHT * 4), WARM_UP_WIDTH, WARM_UP_HEIGHT);
+    await this.detector.look(blank);
+    await this.encoder.encode(blank, new Map([[Reading.WHOLE, wholePicture(blank.width, blank.height)]]));
   }
 
   async frame({ bitmap, atMs, only }: FrameRequest): Promise<FrameReply> {
@@ -95,6 +111,10 @@ async function answer(request: Request): Promise<Replies[keyof Replies]> {
     return null;
   }
   if (!vision) throw new Error(`"${request.kind}" before "open"`);
+  if (request.kind === "begin") {
+    vision.begin();
+    return null;
+  }
   if (request.kind === "frame") return vision.frame(request);
   if (request.kind === "detect") return vision.detect(request.picture);
   return vision.encode(request.picture, request.corners);

@@ -20,6 +20,7 @@ export interface FrameRequest {
 
 export type Request =
   | { readonly kind: "open"; readonly models: Models; readonly threads: number }
+  | { readonly kind: "begin" }
   | FrameRequest
   | { readonly kind: "encode"; readonly picture: Picture; readonly corners: Corners }
   | { readonly kind: "detect"; readonly picture: Picture };
@@ -46,6 +47,7 @@ export interface CodeReply {
 
 export interface Replies {
   open: null;
+  begin: null;
   frame: FrameReply;
   encode: CodeReply;
   detect: Sighting;

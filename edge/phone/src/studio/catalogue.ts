@@ -92,10 +92,13 @@ export class Catalogue implements View {
     this.#dialog = video ? new VideoDialog(video, { changed: () => void this.#load(), closed: () => this.#closed() }) : null;
   }
 
-  /** The user closed the dialog. */
+  /** The user closed the dialog. The list may have been made anew under it, so that its link is looked for. */
   #closed(): void {
+    const row = this.#dialog && `row-${this.#dialog.video}`;
     this.#dialog = null;
     change({ video: null, offset: query().get("offset") });
+    const rows = [...this.#list.querySelectorAll<HTMLElement>("[data-testid]")];
+    rows.find((each) => each.dataset.testid === row)?.querySelector("a")?.focus();
   }
 }
 

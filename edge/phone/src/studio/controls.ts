@@ -21,6 +21,7 @@ export function searchBox(label: string, placeholder: string, parameter = "q"): 
   let typing = false;
   const search = () => {
     window.clearTimeout(timer);
+    timer = 0;
     change({ [parameter]: input.value.trim() }, { replace: typing });
     typing = true;
   };
@@ -34,7 +35,8 @@ export function searchBox(label: string, placeholder: string, parameter = "q"): 
     element: field(label, input, { class: "field search-field" }),
     update(parameters) {
       const sought = parameters.get(parameter) ?? "";
-      if (input.value.trim() !== sought) input.value = sought;
+      const unsearched = timer !== 0; // typed just now, and not yet in the address
+      if (!unsearched && input.value.trim() !== sought) input.value = sought;
     },
   };
 }

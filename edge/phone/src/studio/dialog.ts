@@ -12,8 +12,8 @@ export function openDialog(title: string, content: HTMLElement, closed: () => vo
   const before = document.activeElement;
   dialog.addEventListener("close", () => {
     dialog.remove();
-    closed();
     if (before instanceof HTMLElement && before.isConnected) before.focus();
+    closed();
   });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close(); // the backdrop

@@ -3,7 +3,7 @@
 import { languageName } from "../shared/i18n";
 import { filePicker } from "./actions";
 import { button, element, field } from "./dom";
-import { megabytes } from "./formats";
+import { size } from "./formats";
 import { languageTag, SUBTITLE_TYPES, subtitleName } from "./subtitle_file";
 import { say } from "./texts";
 import type { Draft } from "./upload_request";
@@ -22,7 +22,7 @@ export function draftForm(draft: Draft, choices: Choices): HTMLElement {
   video.addEventListener("input", () => (draft.video = video.value.trim()));
   const title = element("input", { type: "text", value: draft.title, required: true, "data-testid": "draft-title" });
   title.addEventListener("input", () => (draft.title = title.value.trim()));
-  const head = element("h3", {}, draft.film.name, " ", element("span", { class: "muted" }, megabytes(draft.film.size)));
+  const head = element("h3", {}, draft.film.name, " ", element("span", { class: "muted" }, size(draft.film.size)));
   const names = element("div", { class: "controls" }, field(say("title"), title, { class: "field wide" }), field(say("id"), video));
   const buttons = element(
     "div",
@@ -71,5 +71,5 @@ function poster(draft: Draft): HTMLElement {
   };
   show();
   const pick = filePicker(say("choosePoster"), "image/jpeg,image/png", choose, { testid: "draft-poster" });
-  return element("div", { class: "controls" }, pick, name);
+  return element("div", { class: "buttons" }, pick, name);
 }

@@ -3,7 +3,7 @@
 import { address, call, callJson, pictureAddress, type Video, videoPath } from "../shared/api";
 import { language, languageName } from "../shared/i18n";
 import { element } from "./dom";
-import { megabytes } from "./formats";
+import { size } from "./formats";
 import { failure } from "./loader";
 import { isPublic } from "./session";
 import { say } from "./texts";
@@ -75,7 +75,7 @@ export class FilmPlayer {
     for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
       parts.push(part.value as Uint8Array<ArrayBuffer>);
       received += part.value.length;
-      this.#tell(say("loadingFilmBytes", { done: megabytes(received), total: total ? megabytes(total) : "?" }));
+      this.#tell(say("loadingFilmBytes", { done: size(received), total: total ? size(total) : "?" }));
     }
     return this.#kept(URL.createObjectURL(new Blob(parts, { type })));
   }

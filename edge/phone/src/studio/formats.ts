@@ -8,7 +8,7 @@ const MOMENT = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeSt
 const SHARE = new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: 0 });
 const FINE_SHARE = new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: 2 });
 const COUNT = new Intl.NumberFormat(language());
-const MEGABYTES = new Intl.NumberFormat(language(), { maximumFractionDigits: 1 });
+const SIZE = new Intl.NumberFormat(language(), { maximumFractionDigits: 1 });
 
 /** 3725.26 -> "01:02:05.260": hours, minutes, seconds, thousandths. */
 export function timecode(seconds: number): string {
@@ -54,6 +54,7 @@ export function count(number: number): string {
   return COUNT.format(number);
 }
 
-export function megabytes(bytes: number): string {
-  return `${MEGABYTES.format(bytes / 1e6)} MB`;
+/** "12.5 MB", "850 kB". */
+export function size(bytes: number): string {
+  return bytes < 1e6 ? `${COUNT.format(Math.ceil(bytes / 1000))} kB` : `${SIZE.format(bytes / 1e6)} MB`;
 }
