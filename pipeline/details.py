@@ -31,7 +31,7 @@ class Details:
     def change(
         self, video: str, title: str | None = None, subtitles: Mapping[str, str | None] | None = None
     ) -> VideoRecord:
-        """Gives a video another title, and adds, replaces or, where the text is None, deletes subtitles; all or nothing.
+        """Gives a video another title; adds, replaces or, where the text is None, deletes subtitles; all or nothing.
 
         Raises InputError for what is no title or no subtitles.
         """

@@ -71,8 +71,11 @@ class EvidenceModel:
 
     def log_match(self, query: SoftArray, reference: SoftArray) -> FloatArray:
         """log p(frame | it shows the reference), float64 (N, R). query: (N, 32). reference: (R, 32)."""
+        return self._log_match(query, (reference * self.gain) @ self.whitening)
+
+    def _log_match(self, query: SoftArray, shown: FloatArray) -> FloatArray:
+        """shown: (R, 32), what references look like through the camera, whitened."""
         seen = query.astype(np.float64) @ self.whitening
-        shown = (reference * self.gain) @ self.whitening
         squared = (seen**2).sum(axis=1)[:, None] + (shown**2).sum(axis=1) - 2 * seen @ shown.T
         place = np.sqrt(np.maximum(squared, 0)) * (1 / DISTANCE_STEP)
         density: FloatArray = self._log_density.take(place.astype(np.intp), mode="clip")
@@ -84,7 +87,7 @@ class EvidenceModel:
         Half kernel estimate over the background, so that common looks (black, titles) say little, half a normal
         distribution, so that a frame unlike all of the background is not held to be impossible.
         """
-        matches = self.log_match(query, self.background)
+        matches = self._log_match(query, self._background_shown)
         best = matches.max(axis=1)
         kernel = best + np.log(np.exp(matches - best[:, None]).mean(axis=1))
         mean, whitening, log_norm = self._normal
@@ -115,6 +118,10 @@ class EvidenceModel:
         return np.asarray(log_norm + np.logaddexp.reduce(of_scale, axis=1))
 
     @cached_property
+    def _background_shown(self) -> FloatArray:
+        return (self.background * self.gain) @ self.whitening
+
+    @cached_property
     def _normal(self) -> tuple[FloatArray, FloatArray, float]:
         """Mean, whitening and log norm of a normal distribution around the background, seen through the camera."""
         camera = np.linalg.inv(self.whitening @ self.whitening.T)
@@ -123,6 +130,29 @@ class EvidenceModel:
         log_norm = -0.5 * CODE_BITS * np.log(2 * np.pi) + float(np.linalg.slogdet(whitening)[1])
         mean: FloatArray = self.background.astype(np.float64).mean(axis=0)
         return mean, np.asarray(whitening), log_norm
+
+
+class ChanceMemory:
+    """`EvidenceModel.log_chance`, remembered: a frame is weighed in every decision of some seconds.
+
+    most: frames that are remembered, the oldest goes; 200 bytes each.
+    """
+
+    def __init__(self, model: EvidenceModel, most: int = 50_000) -> None:
+        self._model, self._most = model, most
+        self._known: dict[bytes, float] = {}
+
+    def log_chance(self, query: SoftArray) -> FloatArray:
+        """See `EvidenceModel.log_chance`."""
+        rows = [row.tobytes() for row in query]
+        chances = [self._known.get(row) for row in rows]
+        missing = [i for i, chance in enumerate(chances) if chance is None]
+        if missing:
+            for i, chance in zip(missing, self._model.log_chance(query[missing]).tolist(), strict=True):
+                chances[i] = self._known[rows[i]] = chance
+            while len(self._known) > self._most:
+                self._known.pop(next(iter(self._known), b""), None)
+        return np.array(chances, np.float64)
 
 
 def frame_weights(codes: CodeArray) -> FloatArray:

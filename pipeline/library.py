@@ -340,7 +340,7 @@ class Library:
         return ("outdated" if recovering and old.number > record.number else "replaced"), old
 
     def _clear(self, number: int) -> None:
-        """Deletes postings, track, motion, subtitles, poster and journal entry of a number that is not in the catalogue."""
+        """Deletes all that is stored under a number that is not in the catalogue, its journal entry last."""
         self._remove_postings(number, self._tracks.whole(number))
         self._tracks.delete(number)  # from here on its postings could not be found any more
         self._client.delete(keys.subtitles(number))

@@ -36,7 +36,7 @@ def pack_frame(time_ms: int, readings: Sequence[tuple[int, FrameCodes]]) -> byte
 
 
 def unpack_frames(data: bytes) -> list[CodedFrame]:
-    """The frames of one message, or of many after one another, in the order sent. Raises InputError for anything else."""
+    """The frames of one message, or of many one after the other. Raises InputError for anything else."""
     if not data or len(data) % RECORD_BYTES:
         raise InputError(f"{len(data)} bytes are not one or more records of {RECORD_BYTES} bytes")
     records = np.frombuffer(data, _RECORD)

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.bundles import Bundle
 from pipeline.codes import CodeArray, FrameCodes
 from pipeline.errors import BundleError
-from pipeline.evidence import EvidenceModel, frame_weights
+from pipeline.evidence import ChanceMemory, EvidenceModel, frame_weights
 from pipeline.motion import Motion
 from pipeline.postings import Hits
 from pipeline.soft import soft_of_margins
@@ -129,6 +129,7 @@ class Matcher:
     def __init__(self, reference: Reference, evidence: EvidenceModel, rule: DecisionRule) -> None:
         self.reference = reference
         self.evidence = evidence
+        self._chances = ChanceMemory(evidence)
         self.rule = rule
 
     def match(self, views: Sequence[FrameCodes], hopeful: Sequence[int] | None = None) -> Match | None:
@@ -166,8 +167,8 @@ class Matcher:
     def confirms(self, codes: FrameCodes, held: Match) -> bool:
         """Whether frames go on showing what is held, where it should be by now: no search, a quarter of its cost.
 
-        codes: of the view that matched; their last `CONFIRM_SECONDS` count. False when they do not speak clearly for it;
-        that says nothing yet, only a search does.
+        codes: of the view that matched; their last `CONFIRM_SECONDS` count. False when they do not speak clearly for
+        it; that says nothing yet, only a search does.
         """
         recent = codes.since(float(codes.pts_seconds[-1]) - CONFIRM_SECONDS) if len(codes) else codes
         if not len(recent):
@@ -210,7 +211,7 @@ class Matcher:
 
     def _weigh(self, codes: FrameCodes, middle: float) -> WeighedQuery:
         soft = soft_of_margins(codes.codes, codes.margins)
-        chance = self.evidence.log_chance(soft)
+        chance = self._chances.log_chance(soft)
         return WeighedQuery(codes, soft, self.evidence, chance, frame_weights(codes.codes), codes.pts_seconds - middle)
 
     def _verify(self, view: int, query: WeighedQuery, middle: float, turn: int, most: int) -> list[Hypotheses]:

@@ -234,7 +234,7 @@ class LiveDecider:
         if self.current is None or not _same_place(self.current, match, now):
             self.current, self._reported_at = match, now
             return [LiveEvent("found", now, match)]
-        if now - self._reported_at >= STILL_EVERY_SECONDS:
+        if now - self._reported_at >= STILL_EVERY_SECONDS * 0.95:
             self.current, self._reported_at = match, now
             return [LiveEvent("still", now, match)]
         return []

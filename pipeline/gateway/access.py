@@ -78,7 +78,7 @@ def scopes_of(caller: Caller, public: bool) -> list[str]:
 
 
 async def live_caller(socket: WebSocket, gateway: Gateway) -> Caller:
-    """Who opens a WebSocket: its key is in a header, or among the protocols it offers. Raises Problem as `caller_of`."""
+    """Who opens a WebSocket: its key is in a header, or among the protocols offered. Raises Problem as `caller_of`."""
     address = _address(socket.client)
     _limit(gateway.address_rate.take(address))
     text = _socket_key(socket)

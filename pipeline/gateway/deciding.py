@@ -77,7 +77,7 @@ class Deciders:
             self.trouble = str(error)
             time.sleep(RETRY_SECONDS)
         except Exception as error:
-            log.error("a decision failed", kind=type(error).__name__, exc_info=error)
+            log.exception("a decision failed", kind=type(error).__name__)
             seat.left = True
             seat.refuse(InputError("the gateway failed at this session; start it anew"))
         else:

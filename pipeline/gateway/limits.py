@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pipeline.gateway.problems import Problem
+
 MOST_CALLERS = 20_000  # remembered; the one that was idle for longest is forgotten, its bucket was full again anyway
 
 
@@ -57,21 +59,21 @@ class SessionLimit:
         return self._open["all"]
 
     @contextmanager
-    def session(self, key: str | None, address: str, of_key: int = 0) -> Iterator[str | None]:
-        """A session while the block runs. Yields None, or why there is no room for it: then it does not count.
+    def session(self, key: str | None, address: str, of_key: int = 0) -> Iterator[None]:
+        """A session while the block runs.
 
-        of_key: the key's own limit, 0 for that of all keys.
+        of_key: the key's own limit, 0 for that of all keys. Raises Problem when there is no room for it.
         """
         bounds = {"all": self.in_all, f"address {address}": self.an_address}
         if key is not None:
             bounds[f"key {key}"] = of_key or self.a_key
         full = next((name for name, most in bounds.items() if self._open[name] >= most), None)
         if full is not None:
-            yield f"too many live sessions ({self._open[full]} of this {full.split()[0]}); close one or try again later"
-            return
+            whose = "in all" if full == "all" else f"of this {full.split()[0]}"
+            raise Problem(429, f"{self._open[full]} live sessions {whose} are open; close one or try again later")
         self._open.update(bounds.keys())
         try:
-            yield None
+            yield
         finally:
             self._open.subtract(bounds.keys())
             for name in bounds:

@@ -133,7 +133,6 @@ class Phone:
         if self._last < 0 or not 0 <= gap < JUMP_SECONDS:
             self._tell(self._decider.end())
             self._begin(times[0])
-            self.tell({"event": "searching", "t": round(times[0] * 1000)})
         self._last = times[-1]
 
     def _begin(self, at: float) -> None:
@@ -200,7 +199,7 @@ class PicturePhone(Phone):
         self._query = Query(encoder, LIVE_WINDOW_SECONDS)
 
     def add(self, message: bytes) -> bool:
-        """Takes a message: uint32 time in ms, then a JPEG picture. The newest waits alone, older ones are out of date."""
+        """Takes a message: uint32 time in ms, then a JPEG picture. The newest alone waits."""
         if len(message) > MOST_JPEG + 4:
             raise InputError(f"a picture has at most {MOST_JPEG >> 10} kB, this one {len(message) >> 10}")
         if len(message) < 6 or message[4:6] != b"\xff\xd8":

@@ -37,7 +37,7 @@ class _Child:
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "pipeline.gateway.sandbox_child", str(MEMORY_BYTES)]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  our own module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
         )
         self._lines: queue.Queue[str | None] = queue.Queue()

@@ -129,7 +129,7 @@ def serve_forever(options: Options, ready: Callable[[int], None] = lambda _: Non
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's, which would raise the signal again after it has stopped for it: that is our own exit code's business."""
+    """Uvicorn's, which raises the signal again after it has stopped for it: the exit code is our own business."""
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         try:

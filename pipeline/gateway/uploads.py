@@ -184,7 +184,7 @@ class Uploads:
             except VnomeError as error:
                 self._end(id, "failed", str(error))
             except Exception as error:
-                log.error("an upload failed", kind=type(error).__name__, exc_info=error)
+                log.exception("an upload failed", kind=type(error).__name__)
                 self._end(id, "failed", "the gateway failed at it; its log says why")
 
     def _work(self, id: str) -> None:

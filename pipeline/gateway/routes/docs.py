@@ -1,4 +1,4 @@
-"""`/docs`: the interface as a page, made here: the usual viewer comes from elsewhere, which the pages' policy forbids."""
+"""`/docs`: the interface as a page; the usual viewer comes from elsewhere, which the pages' policy forbids."""
 
 import html
 from typing import Any

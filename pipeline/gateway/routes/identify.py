@@ -32,7 +32,7 @@ _BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["clip"],
-                    "properties": {"clip": {"type": "string", "format": "binary", "description": "Video or picture."}},
+                    "properties": {"clip": {"type": "string", "format": "binary", "description": "Video, picture."}},
                 }
             },
             "application/json": {"schema": {"$ref": "#/components/schemas/Codes"}},

@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from pipeline.api_keys import QUERY
 from pipeline.encoder import default_encoder
 from pipeline.errors import InputError, StoreError, VnomeError
 from pipeline.gateway.access import PROTOCOL, Caller, live_caller
@@ -49,13 +48,9 @@ async def live(socket: WebSocket) -> None:
     await socket.accept(PROTOCOL if PROTOCOL in socket.scope.get("subprotocols", []) else None)
     try:
         caller = await live_caller(socket, gateway)
-        if caller.key is not None and not caller.key.may(QUERY):
-            raise Problem(403, "this API key may not query")
         own = caller.key.sessions if caller.key else 0
         key = caller.key.id if caller.key else None
-        with gateway.sessions.session(key, caller.address, own) as full:
-            if full:
-                raise Problem(429, full)
+        with gateway.sessions.session(key, caller.address, own):
             await _Session(socket, gateway, caller).run()
     except Problem as problem:
         await _refuse(socket, problem)
