@@ -4,7 +4,7 @@ import { callJson, type Video } from "../shared/api";
 import { clock } from "../shared/clock";
 import { languageName } from "../shared/i18n";
 import { chooser, type Control, Pager, searchBox, sortChooser } from "./controls";
-import { element } from "./dom";
+import { element, put } from "./dom";
 import { count, day } from "./formats";
 import { Loader } from "./loader";
 import { picture } from "./pictures";
@@ -82,7 +82,7 @@ export class Catalogue implements View {
     if (videos.length === 0) this.#list.replaceChildren(nothing(asked.get("q"), total));
     else if (asked.get("as") === "table") {
       this.#table.show(videos, asked.get("sort"));
-      this.#list.replaceChildren(this.#table.element);
+      put(this.#list, this.#table.element);
     } else this.#list.replaceChildren(element("ul", { class: "cards" }, ...videos.map(card)));
   }
 

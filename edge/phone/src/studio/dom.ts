@@ -36,6 +36,11 @@ function setAttribute(made: Element, name: string, value: Value): void {
   else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, String(value));
 }
 
+/** Makes `child` all that is in `place`; one that is there already keeps the focus inside it. */
+export function put(place: HTMLElement, child: HTMLElement): void {
+  if (place.childNodes.length !== 1 || place.firstChild !== child) place.replaceChildren(child);
+}
+
 let labelled = 0;
 
 /** An id that no other element has, for `for` and `aria-labelledby`. */

@@ -58,11 +58,9 @@ function filmMoment({ frame_film_seconds, film_start }: Sighting): number {
   return frame_film_seconds ?? film_start;
 }
 
-/** When the camera saw that moment of the film: the film runs as the clock does, within the sighting. */
+/** When the camera saw that moment, epoch seconds: the gateway reckons it as far into the film as into the sighting. */
 function seenAt(sighting: Sighting): number {
-  const { start, end, film_start, film_end } = sighting;
-  const speed = film_end > film_start && end > start ? (end - start) / (film_end - film_start) : 1;
-  return start + (filmMoment(sighting) - film_start) * speed;
+  return sighting.start + filmMoment(sighting) - sighting.film_start;
 }
 
 function cameraSide(sighting: Sighting): HTMLElement {

@@ -5,7 +5,7 @@ import { act, complaintPlace } from "./actions";
 import type { Camera } from "./camera_card";
 import { chooser, type Control, exactFilter, Pager, sortChooser } from "./controls";
 import { saveFile } from "./download";
-import { button, element } from "./dom";
+import { button, element, put } from "./dom";
 import { confidence, count, lasting, moment, timecode } from "./formats";
 import { Loader } from "./loader";
 import { change, query } from "./place";
@@ -129,7 +129,7 @@ export class SightingsView implements View {
     this.#pager.show(total);
     this.#table.show(sightings, query().get("sort"));
     const sentence = total > 0 ? say("pageEmpty", { total: count(total) }) : say("noSightings");
-    this.#list.replaceChildren(sightings.length ? this.#table.element : element("p", { class: "empty" }, sentence));
+    put(this.#list, sightings.length ? this.#table.element : element("p", { class: "empty" }, sentence));
     this.#showSelected();
   }
 

@@ -26,11 +26,14 @@ export class VideoDialog {
   readonly #loader = new Loader(this.#content);
   readonly #player = new FilmPlayer();
   readonly #dialog: HTMLDialogElement;
+  readonly #heading: Element;
+  #title = "";
   #wanted = true;
 
   constructor(readonly video: string, private readonly listener: Listener) {
     const inside = element("div", { class: "stack" }, this.#loader.element, this.#content);
     this.#dialog = openDialog(video, inside, () => this.#ended(), "video-dialog");
+    this.#heading = this.#dialog.getElementsByTagName("h2")[0];
     void this.#loader.load((signal) => callJson<Video>(videoPath(video), { signal }), (found) => this.#show(found));
   }
 
@@ -46,20 +49,32 @@ export class VideoDialog {
   }
 
   #show(video: Video): void {
-    const heading = this.#dialog.querySelector("h2");
-    if (heading) heading.textContent = video.title;
-    const changed = (now: Video) => {
-      this.#show(now);
-      this.listener.changed();
-    };
+    this.#name(video);
     this.#content.replaceChildren(
-      this.#overview(video, changed),
+      this.#section(video, (now, changed) => this.#overview(now, changed)),
       this.#player.element,
       managersOnly() ?? "",
-      titleForm(video, changed),
-      subtitlesForm(video, changed),
-      this.#removal(video),
+      this.#section(video, titleForm),
+      this.#section(video, subtitlesForm),
+      this.#removal(),
     );
+  }
+
+  /** A part of the dialog. What it changes makes it anew, and leaves alone what is typed in the other parts. */
+  #section(video: Video, make: (video: Video, changed: (now: Video) => void) => HTMLElement): HTMLElement {
+    const made = make(video, (now) => {
+      const focused = made.contains(document.activeElement);
+      const next = this.#section(now, make);
+      made.replaceWith(next);
+      if (focused) next.querySelector<HTMLElement>("input:not([hidden]), button")?.focus();
+      this.#name(now);
+      this.listener.changed();
+    });
+    return made;
+  }
+
+  #name({ title }: Video): void {
+    this.#heading.textContent = this.#title = title;
   }
 
   #overview(video: Video, changed: (video: Video) => void): HTMLElement {
@@ -80,16 +95,17 @@ export class VideoDialog {
     return element("div", { class: "overview" }, element("div", { class: "stack" }, poster, posterForm(video, changed)), side);
   }
 
-  #removal(video: Video): HTMLElement {
+  #removal(): HTMLElement {
     const complaint = complaintPlace();
     const work = async () => {
-      await call(videoPath(video.video), { method: "DELETE" });
+      await call(videoPath(this.video), { method: "DELETE" });
       this.#dialog.close();
       this.listener.changed();
     };
     const remove = async () => {
-      if (!(await confirmed(say("deleteVideoSure", { title: video.title }), say("deleteVideo")))) return;
-      await act([ask], complaint, work, say("videoDeleted", { title: video.title }));
+      const title = this.#title;
+      if (!(await confirmed(say("deleteVideoSure", { title }), say("deleteVideo")))) return;
+      await act([ask], complaint, work, say("videoDeleted", { title }));
     };
     const ask = forManagers(button(say("deleteVideo"), () => void remove(), { class: "danger", "data-testid": "delete-video" }));
     return element("section", { class: "stack" }, element("div", { class: "buttons" }, ask), complaint);
