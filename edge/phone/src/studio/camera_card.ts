@@ -26,11 +26,12 @@ export class CameraCard {
   readonly #observer = new IntersectionObserver(([entry]) => this.#look(entry.isIntersecting));
   #camera: Camera;
   #inWindow = false;
+  #pictureOf = 0; // when the camera was last seen as the picture was fetched
   #asking: AbortController | null = null;
 
   constructor(camera: Camera) {
     this.#camera = camera;
-    const title = element("h3", {}, camera.camera);
+    const title = element("h2", {}, camera.camera);
     const seen = link("sightings", { camera: camera.camera }, {}, say("itsSightings"));
     const text = element("div", { class: "stack tight" }, title, this.#facts, this.#seen, seen);
     this.element = element("li", { class: "panel camera", "data-testid": "camera-card", "data-camera": camera.camera }, this.#frame, text);
@@ -72,11 +73,12 @@ export class CameraCard {
 
   /** One picture at a time: a slow line skips some. */
   async #refresh(): Promise<void> {
-    const { camera, frame } = this.#camera;
-    if (!frame || this.#asking) return;
+    const { camera, frame, last_seen } = this.#camera;
+    if (!frame || this.#asking || this.#pictureOf === last_seen) return;
     this.#asking = new AbortController();
     try {
       await showIn(this.#frame, frame, say("cameraPicture", { camera }), this.#asking.signal);
+      this.#pictureOf = last_seen;
     } catch {
       // the last picture stays; the card says how old it is
     } finally {

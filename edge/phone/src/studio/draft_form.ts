@@ -22,7 +22,7 @@ export function draftForm(draft: Draft, choices: Choices): HTMLElement {
   video.addEventListener("input", () => (draft.video = video.value.trim()));
   const title = element("input", { type: "text", value: draft.title, required: true, "data-testid": "draft-title" });
   title.addEventListener("input", () => (draft.title = title.value.trim()));
-  const head = element("h3", {}, draft.film.name, " ", element("span", { class: "muted" }, size(draft.film.size)));
+  const head = element("h2", {}, draft.film.name, " ", element("span", { class: "muted" }, size(draft.film.size)));
   const names = element("div", { class: "controls" }, field(say("title"), title, { class: "field wide" }), field(say("id"), video));
   const buttons = element(
     "div",

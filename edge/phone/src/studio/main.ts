@@ -72,6 +72,7 @@ function restart(): void {
 function show(): void {
   const wanted = viewName();
   tabs.replaceChildren(...VIEWS.map((name) => tab(name, name === wanted)));
+  tabs.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title = `${say(wanted)} – VNOME`;
   if (!may("query")) return;
   if (shown !== wanted || !view) {
