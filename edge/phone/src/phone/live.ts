@@ -2,6 +2,7 @@
 
 import { address, callJson, type Info } from "../shared/api";
 import { storedKey } from "../shared/key";
+import { Problem } from "../shared/problem";
 import type { LiveEvent, Start } from "./events";
 
 const PROTOCOL = "vnome.v1";
@@ -101,7 +102,7 @@ export async function wantsKey(): Promise<boolean> {
   try {
     const info = await callJson<Info>("/v1/info");
     return !info.public && info.scopes.length === 0;
-  } catch {
-    return false; // away
+  } catch (error) {
+    return error instanceof Problem && error.wantsKey; // else it is away
   }
 }

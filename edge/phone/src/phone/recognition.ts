@@ -45,7 +45,7 @@ export class Recognition {
   private live: Live | null = null;
   private readonly pump: FramePump;
   private readonly wakeLock = new WakeLock();
-  private readonly spentMs: number[] = [];
+  private readonly tookMs: number[] = [];
   private prepared = 0; // frames
   private busy = false;
   private dueMs = 0;
@@ -71,7 +71,7 @@ export class Recognition {
 
   /** Median of the last frames, null before the first. */
   get msPerFrame(): number | null {
-    const sorted = [...this.spentMs].sort((a, b) => a - b);
+    const sorted = [...this.tookMs].sort((a, b) => a - b);
     return sorted.length ? sorted[sorted.length >> 1] : null;
   }
 
@@ -132,7 +132,7 @@ export class Recognition {
         return sender;
       } catch (error) {
         if (error instanceof Problem && error.wantsKey) throw error;
-        const away = error instanceof Problem && (error.status === 0 || error.status >= 500);
+        const away = error instanceof Problem && (error.status === 0 || error.status === 429 || error.status >= 500);
         if (!away) return this.fallenBack("failed", error);
         this.connected("away");
         await new Promise((done) => setTimeout(done, RETRY_MS));
@@ -164,7 +164,7 @@ export class Recognition {
     const begun = performance.now();
     try {
       const prepared = await sender.prepare(this.video, atMs, this.following.only);
-      if (this.sender === sender && !this.stopped) this.ready(prepared);
+      if (this.sender === sender && !this.stopped) this.ready(prepared, performance.now() - begun);
     } catch (error) {
       if (this.sender === sender && !this.stopped) this.frameFailed(error);
     } finally {
@@ -181,14 +181,14 @@ export class Recognition {
     if (this.sender) this.live?.begin(this.sender.start);
   }
 
-  private ready({ bytes, screen, spent }: Prepared): void {
+  private ready({ bytes, screen, spent }: Prepared, tookMs: number): void {
     this.live?.send(bytes);
     this.framesSent += 1;
     if (screen !== undefined) this.screen = screen;
-    if (++this.prepared > WARM_UP_FRAMES) this.spentMs.push(spent.total);
     this.spent = spent;
-    if (this.spentMs.length > RATED_FRAMES) this.spentMs.shift();
-    const tooSlow = this.spentMs.length === RATED_FRAMES && (this.msPerFrame ?? 0) > SLOW_MS;
+    if (++this.prepared > WARM_UP_FRAMES) this.tookMs.push(tookMs);
+    if (this.tookMs.length > RATED_FRAMES) this.tookMs.shift();
+    const tooSlow = this.tookMs.length === RATED_FRAMES && (this.msPerFrame ?? 0) > SLOW_MS;
     if (tooSlow && !this.fallBack) this.use(this.fallenBack("slow", null));
   }
 

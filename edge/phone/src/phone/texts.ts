@@ -5,7 +5,7 @@ import type { Dictionary } from "../shared/i18n";
 const en = {
   tagline: "Which film is this?",
   promiseCodes:
-    "Your camera looks at a screen, and this phone turns what it sees into short codes: only the codes leave the phone, never a picture.",
+    "Your camera looks at a screen, and only short codes of what it sees leave this phone, no pictures, unless the phone cannot make the codes: then it says so.",
   promisePictures:
     "Your camera looks at a screen, and small pictures of what it sees are sent to this server to be recognised; they are not kept by this page.",
   start: "Start camera",
@@ -65,7 +65,7 @@ export type TextName = keyof typeof en;
 const it: Record<TextName, string> = {
   tagline: "Che film è?",
   promiseCodes:
-    "La fotocamera guarda uno schermo e questo telefono trasforma ciò che vede in brevi codici: solo i codici lasciano il telefono, mai un'immagine.",
+    "La fotocamera guarda uno schermo e dal telefono escono solo brevi codici di ciò che vede, nessuna immagine, salvo che il telefono non riesca a crearli: in tal caso lo dice.",
   promisePictures:
     "La fotocamera guarda uno schermo e piccole immagini di ciò che vede sono inviate a questo server per riconoscerle; questa pagina non le conserva.",
   start: "Avvia la fotocamera",
@@ -123,7 +123,7 @@ const it: Record<TextName, string> = {
 const de: Record<TextName, string> = {
   tagline: "Welcher Film ist das?",
   promiseCodes:
-    "Deine Kamera sieht auf einen Bildschirm, und dieses Telefon macht daraus kurze Codes: Nur die Codes verlassen das Telefon, nie ein Bild.",
+    "Deine Kamera sieht auf einen Bildschirm, und nur kurze Codes davon verlassen dieses Telefon, keine Bilder, es sei denn, das Telefon kann die Codes nicht berechnen: Dann sagt es das.",
   promisePictures:
     "Deine Kamera sieht auf einen Bildschirm, und kleine Bilder davon gehen zum Erkennen an diesen Server; diese Seite bewahrt sie nicht auf.",
   start: "Kamera starten",
