@@ -7,6 +7,7 @@ import { say } from "./texts";
 
 const RETRY_SECONDS = 3; // where the gateway names no time
 const SLOW_MS = 250; // an answer within this shows no "loading"
+const STUCK_MS = 5000; // nor, within this, what is asked again and again
 
 export class Loader {
   /** Says that something loads, or why it cannot. */
@@ -17,12 +18,12 @@ export class Loader {
   /** `content`: marked busy while an answer is awaited. */
   constructor(private readonly content: HTMLElement | null = null) {}
 
-  /** quiet: for what is asked again and again; nothing is said while it loads. */
+  /** quiet: for what is asked again and again; nothing is said while it loads as it should. */
   async load<T>(ask: (signal: AbortSignal) => Promise<T>, show: (answer: T) => void, options: { quiet?: boolean } = {}): Promise<void> {
     this.stop();
     const asking = new AbortController();
     this.#asking = asking;
-    if (!options.quiet) this.#busy();
+    this.#busy(options.quiet ?? false);
     try {
       const answer = await ask(asking.signal);
       if (asking.signal.aborted) return;
@@ -40,11 +41,10 @@ export class Loader {
     this.#clear();
   }
 
-  #busy(): void {
-    this.content?.setAttribute("aria-busy", "true");
-    this.#timer = window.setTimeout(() => {
-      this.element.replaceChildren(element("p", { class: "muted" }, say("loading")));
-    }, SLOW_MS);
+  #busy(quiet: boolean): void {
+    if (!quiet) this.content?.setAttribute("aria-busy", "true");
+    const tell = () => this.element.replaceChildren(element("p", { class: "muted" }, say("loading")));
+    this.#timer = window.setTimeout(tell, quiet ? STUCK_MS : SLOW_MS);
   }
 
   #clear(): void {
