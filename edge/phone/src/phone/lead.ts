@@ -1,17 +1,19 @@
 /** How far subtitles are shown ahead of the film, on this device: screens and cables delay pictures. */
 
+import { onDevice } from "../shared/kept";
+
 const PLACE = "vnome.lead";
 export const MOST_LEAD_SECONDS = 5; // either way
 const STEPS_A_SECOND = 10;
 export const LEAD_STEP_SECONDS = 1 / STEPS_A_SECOND;
 
 export function storedLead(): number {
-  const stored = Number(localStorage.getItem(PLACE) ?? 0);
+  const stored = Number(onDevice.get(PLACE) ?? 0);
   return Number.isFinite(stored) ? bounded(stored) : 0;
 }
 
 export function storeLead(seconds: number): void {
-  localStorage.setItem(PLACE, String(bounded(seconds)));
+  onDevice.set(PLACE, String(bounded(seconds)));
 }
 
 /** A whole number of steps within the bounds. */

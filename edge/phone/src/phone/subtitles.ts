@@ -1,13 +1,14 @@
 /** Subtitles of the film that plays, in step with it. */
 
 import { callJson, type Cue, videoPath } from "../shared/api";
+import { onDevice } from "../shared/kept";
 
 const CHOICE = "vnome.subtitles"; // language tag, or OFF
 export const OFF = "off";
 
 /** The language to show of those that a film has: the chosen one, else the browser's; OFF when there is none. */
 export function chosenLanguage(languages: readonly string[]): string {
-  const chosen = localStorage.getItem(CHOICE);
+  const chosen = onDevice.get(CHOICE);
   if (chosen === OFF) return OFF;
   const wanted = [...(chosen ? [chosen] : []), ...navigator.languages];
   const primary = (tag: string) => tag.toLowerCase().split("-")[0];
@@ -19,7 +20,7 @@ export function chosenLanguage(languages: readonly string[]): string {
 }
 
 export function rememberLanguage(chosen: string): void {
-  localStorage.setItem(CHOICE, chosen);
+  onDevice.set(CHOICE, chosen);
 }
 
 export class Subtitles {

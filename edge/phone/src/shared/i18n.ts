@@ -1,5 +1,7 @@
 /** Texts in the languages of the pages. Each page brings its own dictionary. */
 
+import { onDevice } from "./kept";
+
 export const LANGUAGES = { en: "English", it: "Italiano", de: "Deutsch" } as const;
 export type Language = keyof typeof LANGUAGES;
 
@@ -11,12 +13,12 @@ const PLACE = "vnome.language";
 
 /** The language chosen on this device, else the first of the browser's that there is, else English. */
 export function language(): Language {
-  const wanted = [localStorage.getItem(PLACE) ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2).toLowerCase());
+  const wanted = [onDevice.get(PLACE) ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2).toLowerCase());
   return wanted.find(isLanguage) ?? "en";
 }
 
 export function chooseLanguage(chosen: Language): void {
-  localStorage.setItem(PLACE, chosen);
+  onDevice.set(PLACE, chosen);
   document.documentElement.lang = chosen;
 }
 

@@ -1,11 +1,13 @@
 /** The access key of this device, or of this tab. */
 
+import { inTab, onDevice } from "./kept";
+
 const PLACE = "vnome.key";
-let storage = (): Storage => localStorage;
+let kept = onDevice;
 
 /** The key is kept for this tab only, and forgotten when it is closed. */
 export function keepKeyInTab(): void {
-  storage = () => sessionStorage;
+  kept = inTab;
 }
 
 /** The stored key; one in the address (`#key=vn_...`) is stored first and taken out of the address. */
@@ -15,11 +17,9 @@ export function storedKey(): string | null {
     storeKey(given);
     history.replaceState(history.state, "", location.pathname + location.search);
   }
-  return storage().getItem(PLACE);
+  return kept.get(PLACE);
 }
 
 export function storeKey(key: string | null): void {
-  const trimmed = key?.trim();
-  if (trimmed) storage().setItem(PLACE, trimmed);
-  else storage().removeItem(PLACE);
+  kept.set(PLACE, key?.trim() || null);
 }
