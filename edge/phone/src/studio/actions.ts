@@ -52,7 +52,13 @@ export function filePicker(
   chosen: (files: File[]) => void,
   options: { multiple?: boolean; testid?: string; look?: string; spoken?: string } = {},
 ): HTMLElement {
-  const input = element("input", { type: "file", accept, multiple: options.multiple, hidden: true, "data-testid": options.testid });
+  const input = element("input", {
+    type: "file",
+    accept,
+    multiple: options.multiple,
+    hidden: true,
+    "data-testid": options.testid,
+  });
   input.addEventListener("change", () => {
     const files = [...(input.files ?? [])];
     input.value = ""; // so that the same file can be picked again

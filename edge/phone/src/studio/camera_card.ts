@@ -20,7 +20,11 @@ export interface Camera {
 
 export class CameraCard {
   readonly element: HTMLElement;
-  readonly #frame = element("span", { class: "picture wide" }, element("span", { class: "no-picture" }, say("noPictureYet")));
+  readonly #frame = element(
+    "span",
+    { class: "picture wide" },
+    element("span", { class: "no-picture" }, say("noPictureYet")),
+  );
   readonly #facts = element("div", { class: "stack tight" });
   readonly #seen = element("p", { class: "muted seen" });
   readonly #observer = new IntersectionObserver(([entry]) => this.#look(entry.isIntersecting));
@@ -34,7 +38,12 @@ export class CameraCard {
     const title = element("h2", {}, camera.camera);
     const seen = link("sightings", { camera: camera.camera }, {}, say("itsSightings"));
     const text = element("div", { class: "stack tight" }, title, this.#facts, this.#seen, seen);
-    this.element = element("li", { class: "panel camera", "data-testid": "camera-card", "data-camera": camera.camera }, this.#frame, text);
+    this.element = element(
+      "li",
+      { class: "panel camera", "data-testid": "camera-card", "data-camera": camera.camera },
+      this.#frame,
+      text,
+    );
     this.#observer.observe(this.element);
     this.update(camera);
   }
@@ -44,7 +53,9 @@ export class CameraCard {
     const age = Date.now() / 1000 - last_seen;
     const silent = age > SILENT_AFTER;
     this.element.classList.toggle("silent", silent);
-    this.#seen.textContent = silent ? say("silentFor", { length: lasting(age), when: moment(last_seen) }) : say("liveNow");
+    this.#seen.textContent = silent
+      ? say("silentFor", { length: lasting(age), when: moment(last_seen) })
+      : say("liveNow");
     if (!showing) this.#facts.replaceChildren(element("p", { class: "muted" }, say("showsNothing")));
     else if (this.#facts.dataset.video === showing.video) this.#tellTime(showing);
     else {

@@ -42,7 +42,15 @@ export class CamerasView implements View {
 
   constructor() {
     const controls = element("div", { class: "controls" }, ...this.#controls.map((control) => control.element));
-    this.element = element("section", { class: "stack" }, controls, this.#loader.element, this.#empty, this.#list, this.#pager.element);
+    this.element = element(
+      "section",
+      { class: "stack" },
+      controls,
+      this.#loader.element,
+      this.#empty,
+      this.#list,
+      this.#pager.element,
+    );
     document.addEventListener("visibilitychange", this.#wake);
   }
 
@@ -72,7 +80,11 @@ export class CamerasView implements View {
     const sought = query().get("q");
     this.#empty.hidden = cameras.length > 0;
     this.#empty.textContent =
-      total > 0 ? say("pageEmpty", { total: count(total) }) : sought ? say("noCameraLike", { sought }) : say("noCameras");
+      total > 0
+        ? say("pageEmpty", { total: count(total) })
+        : sought
+          ? say("noCameraLike", { sought })
+          : say("noCameras");
     const order = cameras.map((camera) => this.#card(camera).element);
     this.#drop(new Set(cameras.map(({ camera }) => camera)));
     if (order.some((card, place) => this.#list.children[place] !== card)) this.#list.replaceChildren(...order);

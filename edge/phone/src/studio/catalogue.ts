@@ -36,7 +36,15 @@ export class Catalogue implements View {
       ["id", say("sortId")],
       ["-id", say("sortIdDown")],
     ]),
-    chooser(say("shownAs"), "as", [["cards", say("cards")], ["table", say("table")]], "shown-as"),
+    chooser(
+      say("shownAs"),
+      "as",
+      [
+        ["cards", say("cards")],
+        ["table", say("table")],
+      ],
+      "shown-as",
+    ),
   ];
   readonly #pager = new Pager();
   readonly #list = element("div", { class: "list" });
@@ -89,7 +97,9 @@ export class Catalogue implements View {
   #openDialog(video: string | null): void {
     if (video === (this.#dialog?.video ?? null)) return;
     this.#dialog?.close();
-    this.#dialog = video ? new VideoDialog(video, { changed: () => void this.#load(), closed: () => this.#closed() }) : null;
+    this.#dialog = video
+      ? new VideoDialog(video, { changed: () => void this.#load(), closed: () => this.#closed() })
+      : null;
   }
 
   /** The user closed the dialog. The list may have been made anew under it, so that its link is looked for. */
@@ -98,14 +108,22 @@ export class Catalogue implements View {
     this.#dialog = null;
     change({ video: null, offset: query().get("offset") });
     const rows = [...this.#list.querySelectorAll<HTMLElement>("[data-testid]")];
-    rows.find((each) => each.dataset.testid === row)?.querySelector("a")?.focus();
+    rows
+      .find((each) => each.dataset.testid === row)
+      ?.querySelector("a")
+      ?.focus();
   }
 }
 
 const COLUMNS = [
   { label: say("title"), field: "title", cell: (video: Video) => opener(video, "", video.title) },
   { label: say("id"), field: "id", cell: (video: Video) => element("code", {}, video.video) },
-  { label: say("duration"), field: "duration_seconds", cell: (video: Video) => clock(video.duration_seconds), numeric: true },
+  {
+    label: say("duration"),
+    field: "duration_seconds",
+    cell: (video: Video) => clock(video.duration_seconds),
+    numeric: true,
+  },
   { label: say("subtitles"), cell: (video: Video) => languages(video) || "–" },
   { label: say("added"), field: "added_at", cell: (video: Video) => day(video.added_at), numeric: true },
 ];

@@ -27,7 +27,11 @@ export function clipResult(clip: Clip, sought: string, play: () => void): HTMLEl
   const path = videoPath(clip.video, `/frame?at=${clip.at_seconds.toFixed(3)}&width=${WIDTH}`);
   const view = picture(path, "", say("filmPictureAway"), { class: "wide" });
   const label = say("playAt", { title: clip.title, at });
-  const player = element("button", { type: "button", class: "thumbnail", onclick: play, "aria-label": label, "data-testid": "play-clip" }, view);
+  const player = element(
+    "button",
+    { type: "button", class: "thumbnail", onclick: play, "aria-label": label, "data-testid": "play-clip" },
+    view,
+  );
   const facts = element(
     "p",
     { class: "muted facts" },
@@ -35,8 +39,15 @@ export function clipResult(clip: Clip, sought: string, play: () => void): HTMLEl
     clip.language && element("span", {}, languageName(clip.language)),
     clip.kind === "label" && clip.score !== null && element("span", {}, say("sureness", { share: share(clip.score) })),
   );
-  const text = element("p", { class: "clip-text", lang: clip.language ?? undefined }, ...highlighted(clip.text, sought));
-  const copy = button(say("copyTimecode"), () => void copied(at), { "aria-label": say("copyThis", { at }), "data-testid": "copy-timecode" });
+  const text = element(
+    "p",
+    { class: "clip-text", lang: clip.language ?? undefined },
+    ...highlighted(clip.text, sought),
+  );
+  const copy = button(say("copyTimecode"), () => void copied(at), {
+    "aria-label": say("copyThis", { at }),
+    "data-testid": "copy-timecode",
+  });
   const times = element("div", { class: "buttons" }, element("code", { class: "numbers" }, at), copy);
   const title = link("catalogue", { video: clip.video }, { class: "title" }, clip.title);
   const words = element("div", { class: "stack tight" }, title, text, facts, times);

@@ -22,7 +22,17 @@ export class ClipsView implements View {
   readonly element: HTMLElement;
   readonly #controls: Control[] = [
     searchBox(say("searchClips"), say("searchClipsHint")),
-    chooser(say("searchIn"), "kind", [["", say("everywhere")], ["title", say("titles")], ["subtitle", say("subtitles")], ["label", say("pictures")]], "kind"),
+    chooser(
+      say("searchIn"),
+      "kind",
+      [
+        ["", say("everywhere")],
+        ["title", say("titles")],
+        ["subtitle", say("subtitles")],
+        ["label", say("pictures")],
+      ],
+      "kind",
+    ),
   ];
   readonly #list = element("div", { class: "list" });
   readonly #loader = new Loader(this.#list);
@@ -37,9 +47,19 @@ export class ClipsView implements View {
     const controls = element("div", { class: "controls" }, ...this.#controls.map((control) => control.element));
     const close = button("✕", () => playing(null), { class: "quiet close", "aria-label": say("closePlayer") });
     const head = element("header", { class: "panel-head" }, this.#playing, close);
-    this.#stage = element("section", { class: "panel stage", "aria-label": say("player"), hidden: true }, head, this.#player.element);
+    this.#stage = element(
+      "section",
+      { class: "panel stage", "aria-label": say("player"), hidden: true },
+      head,
+      this.#player.element,
+    );
     const results = element("div", { class: "stack" }, this.#loader.element, this.#list, this.#pager.element);
-    this.element = element("section", { class: "stack" }, controls, element("div", { class: "with-stage" }, results, this.#stage));
+    this.element = element(
+      "section",
+      { class: "stack" },
+      controls,
+      element("div", { class: "with-stage" }, results, this.#stage),
+    );
   }
 
   update(parameters: URLSearchParams): void {
@@ -72,7 +92,9 @@ export class ClipsView implements View {
     this.#pager.show(total);
     const cards = results.map((clip) => clipResult(clip, sought, () => playing(clip)));
     const sentence = total > 0 ? say("pageEmpty", { total: count(total) }) : say("noClips", { sought });
-    this.#list.replaceChildren(cards.length ? element("ul", { class: "clips" }, ...cards) : element("p", { class: "empty" }, sentence));
+    this.#list.replaceChildren(
+      cards.length ? element("ul", { class: "clips" }, ...cards) : element("p", { class: "empty" }, sentence),
+    );
   }
 
   #play(video: string | null, atSeconds: number): void {

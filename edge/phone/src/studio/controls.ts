@@ -16,7 +16,13 @@ export interface Control {
 
 /** Searches while typing; only the first letter adds to the browser's history. */
 export function searchBox(label: string, placeholder: string, parameter = "q"): Control {
-  const input = element("input", { type: "search", placeholder, "data-testid": "search", autocomplete: "off" });
+  const input = element("input", {
+    type: "search",
+    maxlength: 128,
+    placeholder,
+    "data-testid": "search",
+    autocomplete: "off",
+  });
   let timer = 0;
   let typing = false;
   const search = () => {
@@ -96,7 +102,12 @@ export class Pager {
 
   constructor(private readonly usual = PAGE_SIZES[1]) {
     const sizes = [usual, ...PAGE_SIZES.filter((size) => size !== usual)];
-    this.#size = chooser(say("perPage"), "limit", sizes.map((size) => [String(size), String(size)]), "page-size");
+    this.#size = chooser(
+      say("perPage"),
+      "limit",
+      sizes.map((size) => [String(size), String(size)]),
+      "page-size",
+    );
     const buttons = element("div", { class: "buttons" }, this.#previous, this.#range, this.#next);
     this.element = element("nav", { class: "pager", "aria-label": say("pages") }, buttons, this.#size.element);
   }

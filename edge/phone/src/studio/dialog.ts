@@ -6,7 +6,11 @@ import { say } from "./texts";
 /** Shown at once; `closed` runs however it is closed. */
 export function openDialog(title: string, content: HTMLElement, closed: () => void, testid: string): HTMLDialogElement {
   const heading = element("h2", { id: freshId("dialog"), tabindex: "-1" }, title);
-  const close = button("✕", () => dialog.close(), { class: "quiet close", "aria-label": say("close"), "data-testid": "close" });
+  const close = button("✕", () => dialog.close(), {
+    class: "quiet close",
+    "aria-label": say("close"),
+    "data-testid": "close",
+  });
   const head = element("header", {}, heading, close);
   const dialog = element("dialog", { "aria-labelledby": heading.id, "data-testid": testid }, head, content);
   const before = document.activeElement;

@@ -54,6 +54,10 @@ export function field(label: string, control: HTMLElement, attributes: Attribute
   return element("label", { class: "field", ...attributes }, element("span", {}, label), control);
 }
 
-export function button(label: string, onclick: (event: MouseEvent) => void, attributes: Attributes = {}): HTMLButtonElement {
+export function button(
+  label: string,
+  onclick: (event: MouseEvent) => void,
+  attributes: Attributes = {},
+): HTMLButtonElement {
   return element("button", { type: "button", onclick, ...attributes }, label);
 }

@@ -23,7 +23,12 @@ export function draftForm(draft: Draft, choices: Choices): HTMLElement {
   const title = element("input", { type: "text", value: draft.title, required: true, "data-testid": "draft-title" });
   title.addEventListener("input", () => (draft.title = title.value.trim()));
   const head = element("h2", {}, draft.film.name, " ", element("span", { class: "muted" }, size(draft.film.size)));
-  const names = element("div", { class: "controls" }, field(say("title"), title, { class: "field wide" }), field(say("id"), video));
+  const names = element(
+    "div",
+    { class: "controls" },
+    field(say("title"), title, { class: "field wide" }),
+    field(say("id"), video),
+  );
   const buttons = element(
     "div",
     { class: "buttons" },
@@ -59,7 +64,13 @@ function subtitles(draft: Draft): HTMLElement {
   };
   show();
   const pick = filePicker(say("addSubtitles"), SUBTITLE_TYPES, add, { testid: "draft-subtitles" });
-  return element("div", {}, list, element("div", { class: "controls" }, field(say("subtitlesLanguage"), input), pick), complaint);
+  return element(
+    "div",
+    {},
+    list,
+    element("div", { class: "controls" }, field(say("subtitlesLanguage"), input), pick),
+    complaint,
+  );
 }
 
 function poster(draft: Draft): HTMLElement {

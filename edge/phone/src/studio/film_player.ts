@@ -51,7 +51,11 @@ export class FilmPlayer {
     const source = isPublic() ? address(video.film) : await this.#fetched(video.film, signal);
     const tracks = await Promise.all(video.languages.map((tag) => this.#track(id, tag, signal)));
     if (signal.aborted) return;
-    const screen = element("video", { controls: true, playsinline: true, preload: "auto", "aria-label": video.title }, ...tracks);
+    const screen = element(
+      "video",
+      { controls: true, playsinline: true, preload: "auto", "aria-label": video.title },
+      ...tracks,
+    );
     screen.addEventListener("error", () => this.#tell(say("filmUnplayable"), "problem"));
     this.#screen = screen;
     this.element.replaceChildren(screen);
@@ -84,7 +88,13 @@ export class FilmPlayer {
   async #track(id: string, tag: string, signal: AbortSignal): Promise<HTMLTrackElement | null> {
     try {
       const src = this.#kept(await pictureAddress(videoPath(id, `/subtitles/${encodeURIComponent(tag)}`), { signal }));
-      return element("track", { kind: "subtitles", src, srclang: tag, label: languageName(tag), default: tag === language() });
+      return element("track", {
+        kind: "subtitles",
+        src,
+        srclang: tag,
+        label: languageName(tag),
+        default: tag === language(),
+      });
     } catch {
       return null;
     }

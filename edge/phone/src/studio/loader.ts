@@ -19,7 +19,11 @@ export class Loader {
   constructor(private readonly content: HTMLElement | null = null) {}
 
   /** quiet: for what is asked again and again; nothing is said while it loads as it should. */
-  async load<T>(ask: (signal: AbortSignal) => Promise<T>, show: (answer: T) => void, options: { quiet?: boolean } = {}): Promise<void> {
+  async load<T>(
+    ask: (signal: AbortSignal) => Promise<T>,
+    show: (answer: T) => void,
+    options: { quiet?: boolean } = {},
+  ): Promise<void> {
     this.stop();
     const asking = new AbortController();
     this.#asking = asking;

@@ -121,7 +121,11 @@ function showAccount(): void {
 
 function languageChooser(): HTMLElement {
   const options = Object.entries(LANGUAGES).map(([tag, name]) => element("option", { value: tag, lang: tag }, name));
-  const select = element("select", { value: language(), "aria-label": say("pageLanguage"), "data-testid": "language" }, ...options);
+  const select = element(
+    "select",
+    { value: language(), "aria-label": say("pageLanguage"), "data-testid": "language" },
+    ...options,
+  );
   select.addEventListener("change", () => {
     if (!isLanguage(select.value)) return;
     chooseLanguage(select.value);

@@ -12,7 +12,12 @@ import { say } from "./texts";
 const WIDTH = 640; // pixels, of the film's picture
 
 export class SightingDetail {
-  readonly element = element("section", { class: "panel stack", "aria-live": "polite", hidden: true, "data-testid": "sighting-detail" });
+  readonly element = element("section", {
+    class: "panel stack",
+    "aria-live": "polite",
+    hidden: true,
+    "data-testid": "sighting-detail",
+  });
   readonly #player = new FilmPlayer();
   #shown = "";
 
@@ -21,7 +26,11 @@ export class SightingDetail {
     if (this.#shown === sighting.id) return; // so that the pictures do not flicker when a list is loaded anew
     this.#shown = sighting.id;
     this.#player.stop();
-    const heading = element("h2", { tabindex: "-1" }, say("sightingHeading", { title: sighting.title, camera: sighting.camera }));
+    const heading = element(
+      "h2",
+      { tabindex: "-1" },
+      say("sightingHeading", { title: sighting.title, camera: sighting.camera }),
+    );
     const head = element("header", { class: "panel-head" }, heading, closer());
     const pictures = element("div", { class: "side-by-side" }, cameraSide(sighting), filmSide(sighting));
     this.element.replaceChildren(head, facts(sighting), pictures, this.#buttons(sighting), this.#player.element);
@@ -65,7 +74,10 @@ function seenAt(sighting: Sighting): number {
 
 function cameraSide(sighting: Sighting): HTMLElement {
   const { camera, frame } = sighting;
-  const view = picture(frame, say("cameraPicture", { camera }), say("cameraPictureAway"), { class: "wide", "data-testid": "camera-frame" });
+  const view = picture(frame, say("cameraPicture", { camera }), say("cameraPictureAway"), {
+    class: "wide",
+    "data-testid": "camera-frame",
+  });
   return side(say("cameraSaw", { camera }), view, moment(seenAt(sighting)));
 }
 
@@ -92,5 +104,11 @@ function facts(sighting: Sighting): HTMLElement {
     [say("partOfFilm"), part],
     [say("confidence"), confidence(sighting.confidence)],
   ];
-  return element("dl", { class: "facts-list across" }, ...pairs.flatMap(([name, value]) => [element("div", {}, element("dt", {}, name), element("dd", { class: "numbers" }, value))]));
+  return element(
+    "dl",
+    { class: "facts-list across" },
+    ...pairs.flatMap(([name, value]) => [
+      element("div", {}, element("dt", {}, name), element("dd", { class: "numbers" }, value)),
+    ]),
+  );
 }

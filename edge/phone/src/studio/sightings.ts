@@ -28,7 +28,16 @@ export class SightingsView implements View {
     new RangeChooser(),
     exactFilter(say("video"), "video", suggestVideos),
     exactFilter(say("camera"), "camera", suggestCameras),
-    chooser(say("shownNow"), "open", [["", say("all")], ["true", say("stillOn")], ["false", say("over")]], "filter-open"),
+    chooser(
+      say("shownNow"),
+      "open",
+      [
+        ["", say("all")],
+        ["true", say("stillOn")],
+        ["false", say("over")],
+      ],
+      "filter-open",
+    ),
     sortChooser([
       [USUAL_SORT, say("sortNewest")],
       ["start", say("sortOldest")],
@@ -45,7 +54,9 @@ export class SightingsView implements View {
   readonly #timeline = new Timeline((sighting) => select(sighting.id));
   readonly #detail = new SightingDetail();
   readonly #note = element("p", { class: "muted" });
-  readonly #table = new SortableTable(say("sightings"), COLUMNS, USUAL_SORT, (line, sighting) => this.#dress(line, sighting));
+  readonly #table = new SortableTable(say("sightings"), COLUMNS, USUAL_SORT, (line, sighting) =>
+    this.#dress(line, sighting),
+  );
   readonly #list = element("div", { class: "list" });
   readonly #pager = new Pager();
   readonly #drawing = new Loader(this.#timeline.element);
@@ -57,7 +68,11 @@ export class SightingsView implements View {
 
   constructor() {
     const complaint = complaintPlace();
-    const save: HTMLButtonElement = button(say("downloadCsv"), () => void act([save], complaint, () => this.#save(), say("downloaded")), { "data-testid": "csv" });
+    const save: HTMLButtonElement = button(
+      say("downloadCsv"),
+      () => void act([save], complaint, () => this.#save(), say("downloaded")),
+      { "data-testid": "csv" },
+    );
     const again = button(say("refresh"), () => this.#reload(), { "data-testid": "refresh" });
     const [range, ...filters] = this.#controls.map((control) => control.element);
     const controls = element("div", { class: "controls" }, ...filters, again, save);
@@ -79,7 +94,10 @@ export class SightingsView implements View {
 
   update(parameters: URLSearchParams): void {
     const { filter, list } = this.#asked;
-    this.#asked = { filter: only(parameters, ["range", "since", "until", "video", "camera", "open"]), list: only(parameters, ["sort", "offset", "limit"]) };
+    this.#asked = {
+      filter: only(parameters, ["range", "since", "until", "video", "camera", "open"]),
+      list: only(parameters, ["sort", "offset", "limit"]),
+    };
     if (filter !== this.#asked.filter) this.#reload();
     else if (list !== this.#asked.list) this.#loadList();
     for (const control of this.#controls) control.update(parameters);
@@ -95,14 +113,20 @@ export class SightingsView implements View {
   #reload(): void {
     this.#range = rangeOf(query());
     const filter = { ...this.#filter(), sort: USUAL_SORT };
-    void this.#drawing.load((signal) => allSightings(filter, MOST_DRAWN, signal), (answer) => this.#draw(answer));
+    void this.#drawing.load(
+      (signal) => allSightings(filter, MOST_DRAWN, signal),
+      (answer) => this.#draw(answer),
+    );
     this.#loadList();
   }
 
   #loadList(): void {
     const { limit, offset } = this.#pager;
     const filter = { ...this.#filter(), limit, offset };
-    void this.#listing.load((signal) => sightingPage(filter, signal), (answer) => this.#show(answer));
+    void this.#listing.load(
+      (signal) => sightingPage(filter, signal),
+      (answer) => this.#show(answer),
+    );
   }
 
   #filter(): SightingFilter {
@@ -120,7 +144,8 @@ export class SightingsView implements View {
   #draw({ sightings, total }: SightingPage): void {
     this.#drawn = sightings;
     this.#timeline.show(sightings, this.#range);
-    this.#note.textContent = total > sightings.length ? say("onlyNewest", { shown: count(sightings.length), total: count(total) }) : "";
+    this.#note.textContent =
+      total > sightings.length ? say("onlyNewest", { shown: count(sightings.length), total: count(total) }) : "";
     this.#showSelected();
   }
 
@@ -164,10 +189,20 @@ const COLUMNS = [
   { label: say("video"), field: "video", cell: opener },
   { label: say("camera"), field: "camera", cell: ({ camera }: Sighting) => camera },
   { label: say("since"), field: "start", cell: ({ start }: Sighting) => moment(start), numeric: true },
-  { label: say("until"), field: "end", cell: ({ end, open }: Sighting) => (open ? badge() : moment(end)), numeric: true },
+  {
+    label: say("until"),
+    field: "end",
+    cell: ({ end, open }: Sighting) => (open ? badge() : moment(end)),
+    numeric: true,
+  },
   { label: say("length"), cell: ({ start, end }: Sighting) => lasting(end - start), numeric: true },
   { label: say("filmFrom"), cell: ({ film_start }: Sighting) => timecode(film_start), numeric: true },
-  { label: say("confidence"), field: "confidence", cell: (sighting: Sighting) => confidence(sighting.confidence), numeric: true },
+  {
+    label: say("confidence"),
+    field: "confidence",
+    cell: (sighting: Sighting) => confidence(sighting.confidence),
+    numeric: true,
+  },
 ];
 
 function opener({ id, title, camera }: Sighting): HTMLElement {

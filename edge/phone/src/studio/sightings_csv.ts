@@ -2,7 +2,18 @@
 
 import type { Sighting } from "./sighting";
 
-const COLUMNS = ["id", "video", "title", "camera", "start", "end", "film_start", "film_end", "confidence", "open"] as const;
+const COLUMNS = [
+  "id",
+  "video",
+  "title",
+  "camera",
+  "start",
+  "end",
+  "film_start",
+  "film_end",
+  "confidence",
+  "open",
+] as const;
 
 export function sightingsCsv(sightings: Sighting[]): string {
   const lines = sightings.map((sighting) => COLUMNS.map((name) => quoted(valueOf(sighting, name))).join(","));

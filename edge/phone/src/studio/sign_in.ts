@@ -20,8 +20,18 @@ interface Choices {
 
 export function signInForm(choices: Choices): HTMLElement {
   const complaint = complaintPlace();
-  const input = element("input", { type: "password", required: true, autocomplete: "off", spellcheck: "false", "data-testid": "sign-in-key" });
-  const submit = element("button", { type: "submit", class: "primary", "data-testid": "sign-in-submit" }, say("signIn"));
+  const input = element("input", {
+    type: "password",
+    required: true,
+    autocomplete: "off",
+    spellcheck: "false",
+    "data-testid": "sign-in-key",
+  });
+  const submit = element(
+    "button",
+    { type: "submit", class: "primary", "data-testid": "sign-in-submit" },
+    say("signIn"),
+  );
   const onsubmit = (event: Event) => {
     event.preventDefault();
     submit.disabled = true;

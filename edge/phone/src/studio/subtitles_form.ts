@@ -10,17 +10,50 @@ import { languageTag, SUBTITLE_TYPES, subtitleName, subtitleText } from "./subti
 import { say } from "./texts";
 
 /** Offered while typing; any other tag can be typed as well. */
-const OFFERED = ["ar", "cs", "da", "de", "el", "en", "es", "fi", "fr", "he", "hi", "hu", "it", "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "tr", "uk", "zh"];
+const OFFERED = [
+  "ar",
+  "cs",
+  "da",
+  "de",
+  "el",
+  "en",
+  "es",
+  "fi",
+  "fr",
+  "he",
+  "hi",
+  "hu",
+  "it",
+  "ja",
+  "ko",
+  "nl",
+  "no",
+  "pl",
+  "pt",
+  "ro",
+  "ru",
+  "sv",
+  "tr",
+  "uk",
+  "zh",
+];
 
 export function subtitlesForm(video: Video, changed: (video: Video) => void): HTMLElement {
   const complaint = complaintPlace();
   const send = (language: string, text: string | null, done: string) =>
-    act([], complaint, async () => {
-      const json = { subtitles: { [language]: text } };
-      changed(await callJson<Video>(videoPath(video.video), { method: "PATCH", json }));
-    }, done);
+    act(
+      [],
+      complaint,
+      async () => {
+        const json = { subtitles: { [language]: text } };
+        changed(await callJson<Video>(videoPath(video.video), { method: "PATCH", json }));
+      },
+      done,
+    );
   const rows = video.languages.map((language) => subtitlesRow(video, language, send, complaint));
-  const list = rows.length ? element("ul", { class: "rows" }, ...rows) : element("p", { class: "muted" }, say("noSubtitles"));
+  const list = rows.length
+    ? element("ul", { class: "rows" }, ...rows)
+    : element("p", { class: "muted" }, say("noSubtitles"));
   return element("section", {}, element("h3", {}, say("subtitles")), list, adder(send, complaint), complaint);
 }
 
@@ -35,7 +68,8 @@ function subtitlesRow(video: Video, language: string, send: Send, complaint: HTM
   const download = button(say("download"), () => void act([download], complaint, save, say("downloaded")), {
     "aria-label": say("downloadSubtitles", { language: name }),
   });
-  const exchange = async ([file]: File[]) => send(language, await subtitleText(file), say("subtitlesReplaced", { language: name }));
+  const exchange = async ([file]: File[]) =>
+    send(language, await subtitleText(file), say("subtitlesReplaced", { language: name }));
   const replace = filePicker(say("replace"), SUBTITLE_TYPES, (files) => void exchange(files), {
     testid: `replace-subtitles-${language}`,
     spoken: say("replaceSubtitles", { language: name }),
@@ -44,17 +78,31 @@ function subtitlesRow(video: Video, language: string, send: Send, complaint: HTM
     const agreed = await confirmed(say("deleteSubtitlesSure", { language: name }), say("delete"));
     if (agreed) await send(language, null, say("subtitlesDeleted", { language: name }));
   };
-  const spoken = { "aria-label": say("deleteSubtitles", { language: name }), "data-testid": `delete-subtitles-${language}` };
+  const spoken = {
+    "aria-label": say("deleteSubtitles", { language: name }),
+    "data-testid": `delete-subtitles-${language}`,
+  };
   const removal = forManagers(button(say("delete"), () => void remove(), spoken));
   const buttons = element("span", { class: "buttons" }, download, replace, removal);
-  return element("li", { "data-testid": `subtitles-${language}` }, element("span", {}, `${name} (${language})`), buttons);
+  return element(
+    "li",
+    { "data-testid": `subtitles-${language}` },
+    element("span", {}, `${name} (${language})`),
+    buttons,
+  );
 }
 
 function adder(send: Send, complaint: HTMLElement): HTMLElement {
   const list = element("datalist", { id: freshId("languages") });
   list.append(...OFFERED.map((tag) => element("option", { value: tag }, languageName(tag))));
   const input = forManagers(
-    element("input", { type: "text", list: list.id, size: 8, autocomplete: "off", "data-testid": "subtitles-language" }),
+    element("input", {
+      type: "text",
+      list: list.id,
+      size: 8,
+      autocomplete: "off",
+      "data-testid": "subtitles-language",
+    }),
   );
   const add = async ([file]: File[]) => {
     const language = languageTag(input.value || (subtitleName(file.name)?.[1] ?? ""));
@@ -65,6 +113,8 @@ function adder(send: Send, complaint: HTMLElement): HTMLElement {
     }
     await send(language, await subtitleText(file), say("subtitlesAdded", { language: languageName(language) }));
   };
-  const pick = filePicker(say("addSubtitles"), SUBTITLE_TYPES, (files) => void add(files), { testid: "subtitles-file" });
+  const pick = filePicker(say("addSubtitles"), SUBTITLE_TYPES, (files) => void add(files), {
+    testid: "subtitles-file",
+  });
   return element("div", { class: "controls" }, field(say("language"), input), list, pick);
 }

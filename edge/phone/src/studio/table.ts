@@ -43,7 +43,12 @@ export class SortableTable<Row> {
     const other = order === "ascending" ? `-${field}` : field;
     const arrow = element("span", { "aria-hidden": "true" }, { ascending: " ▲", descending: " ▼", none: " ↕" }[order]);
     const onclick = () => change({ sort: other === this.usual ? null : other });
-    const control = element("button", { type: "button", class: "quiet", onclick, "data-testid": `sort-${field}` }, label, arrow);
+    const control = element(
+      "button",
+      { type: "button", class: "quiet", onclick, "data-testid": `sort-${field}` },
+      label,
+      arrow,
+    );
     return element("th", { scope: "col", "aria-sort": order, class: numeric }, control);
   }
 

@@ -39,7 +39,8 @@ export const GERMAN: Record<TextName, string> = {
   apiKey: "API-Schlüssel",
   needsKey: "Dieses Gateway verlangt einen Schlüssel, bevor es etwas zeigt.",
   whereKeys: "Schlüssel vergibt, wer dieses Gateway betreibt. Ihrer bleibt nur in diesem Tab.",
-  signInReason: "Um Filme hochzuladen und den Katalog zu ändern, melden Sie sich mit einem Schlüssel an, der es erlaubt.",
+  signInReason:
+    "Um Filme hochzuladen und den Katalog zu ändern, melden Sie sich mit einem Schlüssel an, der es erlaubt.",
   refused: "Das Gateway hat abgelehnt: {reason}",
   keyUnknown: "Das Gateway kennt diesen Schlüssel nicht. Prüfen Sie, ob er ganz kopiert wurde.",
   keyTooWeak: "Mit diesem Schlüssel darf man ansehen, aber nichts ändern. Bitten Sie um einen mit dem Recht „manage“.",
@@ -93,9 +94,11 @@ export const GERMAN: Record<TextName, string> = {
   subtitlesDeleted: "Untertitel gelöscht: {language}.",
   deleteSubtitlesSure: "Untertitel ({language}) löschen? Das lässt sich nicht rückgängig machen.",
   deleteVideo: "Dieses Video löschen",
-  deleteVideoSure: "„{title}“ mit Codes, Untertiteln und Plakat löschen? Es wird dann nicht mehr erkannt. Das lässt sich nicht rückgängig machen.",
+  deleteVideoSure:
+    "„{title}“ mit Codes, Untertiteln und Plakat löschen? Es wird dann nicht mehr erkannt. Das lässt sich nicht rückgängig machen.",
   videoDeleted: "„{title}“ ist gelöscht.",
-  filmAway: "Der Film „{title}“ ist nicht zur Hand: Das Gateway hat nur seine Codes, er lässt sich also nicht abspielen.",
+  filmAway:
+    "Der Film „{title}“ ist nicht zur Hand: Das Gateway hat nur seine Codes, er lässt sich also nicht abspielen.",
   filmUnplayable: "Dieser Browser kann das Format des Films nicht abspielen.",
   loadingFilm: "Der Film wird geladen …",
   loadingFilmBytes: "Der Film wird geladen: {done} von {total} …",
@@ -155,14 +158,18 @@ export const GERMAN: Record<TextName, string> = {
   sortLeastSure: "Unsicherste zuerst",
   downloadCsv: "Als CSV herunterladen",
   timeLine: "Zeitleiste der Sichtungen nach Kamera",
-  timeLineHint: "Die Pfeiltasten gehen von Sichtung zu Sichtung der Zeitleiste; die Eingabetaste zeigt eine. Die Tabelle darunter enthält dieselben.",
+  timeLineHint:
+    "Die Pfeiltasten gehen von Sichtung zu Sichtung der Zeitleiste; die Eingabetaste zeigt eine. Die Tabelle darunter enthält dieselben.",
   sightingThen: "{title} auf {camera}, {start}, {length} lang",
   sightingNow: "{title} auf {camera}, seit {start}, bisher {length}",
-  onlyNewest: "Die Zeitleiste zeigt die neuesten {shown} von {total} Sichtungen. Wählen Sie einen kürzeren Zeitraum, um alle zu sehen.",
-  noSightings: "In diesem Zeitraum wurde auf diesen Kameras kein Video gesehen. Wählen Sie einen längeren Zeitraum oder andere Filter.",
+  onlyNewest:
+    "Die Zeitleiste zeigt die neuesten {shown} von {total} Sichtungen. Wählen Sie einen kürzeren Zeitraum, um alle zu sehen.",
+  noSightings:
+    "In diesem Zeitraum wurde auf diesen Kameras kein Video gesehen. Wählen Sie einen längeren Zeitraum oder andere Filter.",
   showSighting: "Sichtung von {title} auf {camera} zeigen",
   sightingHeading: "{title} auf {camera}",
-  sightingNotHere: "Die gewählte Sichtung liegt nicht in diesem Zeitraum und diesen Filtern. Wählen Sie einen längeren Zeitraum.",
+  sightingNotHere:
+    "Die gewählte Sichtung liegt nicht in diesem Zeitraum und diesen Filtern. Wählen Sie einen längeren Zeitraum.",
   cameraPicture: "Was {camera} sah",
   cameraPictureAway: "Von dieser Sichtung wurde kein Bild der Kamera aufgehoben.",
   cameraSaw: "{camera} sah",
@@ -177,7 +184,8 @@ export const GERMAN: Record<TextName, string> = {
   everywhere: "Allem",
   titles: "Titeln",
   pictures: "Dem, was man sieht",
-  searchFirst: "Suchen Sie ein Wort der Untertitel, einen Titel oder ein Ding, das man sieht (etwa „dog“): Es erscheinen die Momente mit ihren Timecodes.",
+  searchFirst:
+    "Suchen Sie ein Wort der Untertitel, einen Titel oder ein Ding, das man sieht (etwa „dog“): Es erscheinen die Momente mit ihren Timecodes.",
   noClips: "Kein Moment des Katalogs hat „{sought}“. Versuchen Sie ein anderes Wort, oder suchen Sie in allem.",
   kind_title: "Titel",
   kind_subtitle: "Gesagt",

@@ -91,7 +91,8 @@ export const ENGLISH = {
   subtitlesDeleted: "Subtitles in {language} are deleted.",
   deleteSubtitlesSure: "Delete the subtitles in {language}? This cannot be undone.",
   deleteVideo: "Delete this video",
-  deleteVideoSure: "Delete “{title}” with its codes, subtitles and poster? It will not be recognised any more. This cannot be undone.",
+  deleteVideoSure:
+    "Delete “{title}” with its codes, subtitles and poster? It will not be recognised any more. This cannot be undone.",
   videoDeleted: "“{title}” is deleted.",
   filmAway: "The film “{title}” is not at hand: the gateway keeps only its codes, so that it cannot be played.",
   filmUnplayable: "This browser cannot play the film's format.",
@@ -153,7 +154,8 @@ export const ENGLISH = {
   sortLeastSure: "Least sure first",
   downloadCsv: "Download as CSV",
   timeLine: "Time line of sightings by camera",
-  timeLineHint: "The arrow keys move between the sightings of the time line; Enter shows one. The table below has the same.",
+  timeLineHint:
+    "The arrow keys move between the sightings of the time line; Enter shows one. The table below has the same.",
   sightingThen: "{title} on {camera}, {start}, for {length}",
   sightingNow: "{title} on {camera}, since {start}, for {length} so far",
   onlyNewest: "The time line shows the newest {shown} of {total} sightings. Choose a shorter time to see all of it.",
@@ -175,7 +177,8 @@ export const ENGLISH = {
   everywhere: "Everything",
   titles: "Titles",
   pictures: "What is shown",
-  searchFirst: "Search for a word of the subtitles, a title, or a thing that is shown (such as “dog”), and see the moments with their timecodes.",
+  searchFirst:
+    "Search for a word of the subtitles, a title, or a thing that is shown (such as “dog”), and see the moments with their timecodes.",
   noClips: "No moment of the catalogue has “{sought}”. Try another word, or search in everything.",
   kind_title: "Title",
   kind_subtitle: "Said",

@@ -93,7 +93,8 @@ export const ITALIAN: Record<TextName, string> = {
   subtitlesDeleted: "I sottotitoli in {language} sono eliminati.",
   deleteSubtitlesSure: "Eliminare i sottotitoli in {language}? Non si può annullare.",
   deleteVideo: "Elimina questo video",
-  deleteVideoSure: "Eliminare «{title}» con i suoi codici, sottotitoli e locandina? Non sarà più riconosciuto. Non si può annullare.",
+  deleteVideoSure:
+    "Eliminare «{title}» con i suoi codici, sottotitoli e locandina? Non sarà più riconosciuto. Non si può annullare.",
   videoDeleted: "«{title}» è eliminato.",
   filmAway: "Il film «{title}» non è disponibile: il gateway ne conserva solo i codici, perciò non si può riprodurre.",
   filmUnplayable: "Questo browser non può riprodurre il formato del film.",
@@ -155,14 +156,18 @@ export const ITALIAN: Record<TextName, string> = {
   sortLeastSure: "Prima i meno certi",
   downloadCsv: "Scarica come CSV",
   timeLine: "Linea del tempo degli avvistamenti per telecamera",
-  timeLineHint: "Con le frecce ci si sposta tra gli avvistamenti della linea del tempo; Invio ne mostra uno. La tabella sotto contiene gli stessi.",
+  timeLineHint:
+    "Con le frecce ci si sposta tra gli avvistamenti della linea del tempo; Invio ne mostra uno. La tabella sotto contiene gli stessi.",
   sightingThen: "{title} su {camera}, {start}, per {length}",
   sightingNow: "{title} su {camera}, dal {start}, finora per {length}",
-  onlyNewest: "La linea del tempo mostra i {shown} avvistamenti più recenti di {total}. Scegli un periodo più breve per vederli tutti.",
-  noSightings: "In questo periodo nessun video è stato visto su queste telecamere. Scegli un periodo più lungo o altri filtri.",
+  onlyNewest:
+    "La linea del tempo mostra i {shown} avvistamenti più recenti di {total}. Scegli un periodo più breve per vederli tutti.",
+  noSightings:
+    "In questo periodo nessun video è stato visto su queste telecamere. Scegli un periodo più lungo o altri filtri.",
   showSighting: "Mostra l'avvistamento di {title} su {camera}",
   sightingHeading: "{title} su {camera}",
-  sightingNotHere: "L'avvistamento scelto non rientra in questo periodo e in questi filtri. Scegli un periodo più lungo.",
+  sightingNotHere:
+    "L'avvistamento scelto non rientra in questo periodo e in questi filtri. Scegli un periodo più lungo.",
   cameraPicture: "Ciò che ha visto {camera}",
   cameraPictureAway: "Di questo avvistamento non è stata conservata un'immagine della telecamera.",
   cameraSaw: "{camera} ha visto",
@@ -177,7 +182,8 @@ export const ITALIAN: Record<TextName, string> = {
   everywhere: "Tutto",
   titles: "Titoli",
   pictures: "Ciò che si vede",
-  searchFirst: "Cerca una parola dei sottotitoli, un titolo o una cosa che si vede (come «dog»): appaiono i momenti con i loro timecode.",
+  searchFirst:
+    "Cerca una parola dei sottotitoli, un titolo o una cosa che si vede (come «dog»): appaiono i momenti con i loro timecode.",
   noClips: "Nessun momento del catalogo ha «{sought}». Prova un'altra parola, o cerca in tutto.",
   kind_title: "Titolo",
   kind_subtitle: "Detto",

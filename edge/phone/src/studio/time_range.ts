@@ -54,13 +54,25 @@ export class RangeChooser implements Control {
     };
     this.#since.addEventListener("change", typed);
     this.#until.addEventListener("change", typed);
-    const presets = element("div", { class: "buttons joined", role: "group", "aria-label": say("timeRange") }, ...this.#buttons);
-    this.element = element("div", { class: "controls" }, presets, field(say("from"), this.#since), field(say("to"), this.#until));
+    const presets = element(
+      "div",
+      { class: "buttons joined", role: "group", "aria-label": say("timeRange") },
+      ...this.#buttons,
+    );
+    this.element = element(
+      "div",
+      { class: "controls" },
+      presets,
+      field(say("from"), this.#since),
+      field(say("to"), this.#until),
+    );
   }
 
   update(parameters: URLSearchParams): void {
     const preset = presetOf(parameters);
-    Object.keys(PRESETS).forEach((name, place) => this.#buttons[place].setAttribute("aria-pressed", String(name === preset)));
+    Object.keys(PRESETS).forEach((name, place) =>
+      this.#buttons[place].setAttribute("aria-pressed", String(name === preset)),
+    );
     this.#range = rangeOf(parameters);
     this.#since.value = localOf(this.#range.since);
     this.#until.value = localOf(this.#range.until);

@@ -62,7 +62,11 @@ export class Timeline {
     this.#drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#drawing.setAttribute("height", String(height));
     const bars = this.#bars(cameras, videos, width - this.#left);
-    this.#drawing.replaceChildren(...this.#axis(width, height), ...cameras.flatMap((name, row) => this.#rowOf(name, row, width)), ...bars);
+    this.#drawing.replaceChildren(
+      ...this.#axis(width, height),
+      ...cameras.flatMap((name, row) => this.#rowOf(name, row, width)),
+      ...bars,
+    );
     this.#showLegend(videos);
     this.#rove(this.#placed.find(({ sighting }) => sighting.id === (focused ?? this.#selected)) ?? this.#placed[0]);
     if (focused) this.#placed.find(({ sighting }) => sighting.id === focused)?.bar.focus();
@@ -84,7 +88,12 @@ export class Timeline {
     const y = AXIS + row * ROW;
     return [
       drawn("line", { x1: 0, x2: width, y1: y, y2: y, class: "mark" }),
-      drawn("text", { x: 0, y: y + ROW / 2 + 5, class: "row-name" }, drawn("title", {}, camera), cut(camera, this.#left - 10)),
+      drawn(
+        "text",
+        { x: 0, y: y + ROW / 2 + 5, class: "row-name" },
+        drawn("title", {}, camera),
+        cut(camera, this.#left - 10),
+      ),
     ];
   }
 
@@ -100,7 +109,8 @@ export class Timeline {
       const hue = `hue-${videos.indexOf(sighting.video) % COLOURS}`;
       const bar = this.#bar(sighting, { x, y, width: length, height: BAR, rx: 3, class: `bar ${hue}` });
       this.#placed.push({ sighting, row, bar });
-      const text = length > 60 && drawn("text", { x: x + 6, y: y + 15, class: "bar-text" }, cut(sighting.title, length - 8));
+      const text =
+        length > 60 && drawn("text", { x: x + 6, y: y + 15, class: "bar-text" }, cut(sighting.title, length - 8));
       return text ? [bar, text] : [bar];
     });
   }
@@ -169,7 +179,9 @@ function neighbour(placed: Placed[], at: Placed, key: string): Placed | undefine
   const place = row.indexOf(at);
   const nearest = (rows: Placed[]) => {
     const distance = (each: Placed) => Math.abs(each.sighting.start - at.sighting.start);
-    const next = rows.filter((each) => Math.abs(each.row - at.row) === Math.min(...rows.map((one) => Math.abs(one.row - at.row))));
+    const next = rows.filter(
+      (each) => Math.abs(each.row - at.row) === Math.min(...rows.map((one) => Math.abs(one.row - at.row))),
+    );
     return next.sort((one, other) => distance(one) - distance(other))[0];
   };
   switch (key) {

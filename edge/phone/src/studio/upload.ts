@@ -55,7 +55,13 @@ export class UploadView implements View {
     const options = { multiple: true, testid: "upload-file", look: "primary" };
     const pick = filePicker(say("chooseFilms"), ACCEPTED, (files) => this.#add(files), options);
     const hint = element("p", { class: "muted" }, say("dropHint"));
-    const zone = element("div", { class: "drop-zone", "data-testid": "drop-zone" }, element("p", {}, say("dropHere")), pick, hint);
+    const zone = element(
+      "div",
+      { class: "drop-zone", "data-testid": "drop-zone" },
+      element("p", {}, say("dropHere")),
+      pick,
+      hint,
+    );
     const over = (event: DragEvent, inside: boolean) => {
       event.preventDefault();
       zone.classList.toggle("over", inside);
@@ -95,9 +101,16 @@ export class UploadView implements View {
 
   #row(sending: Sending): HTMLElement {
     const failed = sending.state === "failed";
-    const bar = element("progress", { max: 1, value: sending.share, "aria-label": say("sent"), "data-testid": "upload-progress" });
+    const bar = element("progress", {
+      max: 1,
+      value: sending.share,
+      "aria-label": say("sent"),
+      "data-testid": "upload-progress",
+    });
     const state = element("span", { class: "numbers state" }, failed ? "" : stateOf(sending));
-    const back = button(failed ? say("changeAndRetry") : say("cancel"), () => this.queue.takeBack(sending), { "data-testid": "cancel-sending" });
+    const back = button(failed ? say("changeAndRetry") : say("cancel"), () => this.queue.takeBack(sending), {
+      "data-testid": "cancel-sending",
+    });
     return element(
       "li",
       {},

@@ -92,11 +92,19 @@ export class UploadList {
       this.reload();
     };
     const cancel = forManagers(
-      button(say("cancel"), () => void act([cancel], complaint, stop, say("uploadCancelled")), { "data-testid": "cancel-upload" }),
+      button(say("cancel"), () => void act([cancel], complaint, stop, say("uploadCancelled")), {
+        "data-testid": "cancel-upload",
+      }),
     );
     const label = say("progressOf", { title: upload.title });
-    const bar = element("progress", { max: 1, value: upload.progress, "aria-label": label, "data-testid": "upload-progress" });
-    const done = upload.state === "done" && link("catalogue", { video: upload.video }, { class: "button" }, say("openVideo"));
+    const bar = element("progress", {
+      max: 1,
+      value: upload.progress,
+      "aria-label": label,
+      "data-testid": "upload-progress",
+    });
+    const done =
+      upload.state === "done" && link("catalogue", { video: upload.video }, { class: "button" }, say("openVideo"));
     return element(
       "li",
       { "data-testid": `row-${upload.upload}` },

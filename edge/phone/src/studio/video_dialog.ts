@@ -30,11 +30,17 @@ export class VideoDialog {
   #title = "";
   #wanted = true;
 
-  constructor(readonly video: string, private readonly listener: Listener) {
+  constructor(
+    readonly video: string,
+    private readonly listener: Listener,
+  ) {
     const inside = element("div", { class: "stack" }, this.#loader.element, this.#content);
     this.#dialog = openDialog(video, inside, () => this.#ended(), "video-dialog");
     this.#heading = this.#dialog.getElementsByTagName("h2")[0];
-    void this.#loader.load((signal) => callJson<Video>(videoPath(video), { signal }), (found) => this.#show(found));
+    void this.#loader.load(
+      (signal) => callJson<Video>(videoPath(video), { signal }),
+      (found) => this.#show(found),
+    );
   }
 
   close(): void {
@@ -92,7 +98,12 @@ export class VideoDialog {
       element("div", { class: "buttons" }, play, seen),
       video.film ? null : element("p", { class: "muted" }, say("filmAway", { title: video.title })),
     );
-    return element("div", { class: "overview" }, element("div", { class: "stack" }, poster, posterForm(video, changed)), side);
+    return element(
+      "div",
+      { class: "overview" },
+      element("div", { class: "stack" }, poster, posterForm(video, changed)),
+      side,
+    );
   }
 
   #removal(): HTMLElement {
@@ -107,7 +118,9 @@ export class VideoDialog {
       if (!(await confirmed(say("deleteVideoSure", { title }), say("deleteVideo")))) return;
       await act([ask], complaint, work, say("videoDeleted", { title }));
     };
-    const ask = forManagers(button(say("deleteVideo"), () => void remove(), { class: "danger", "data-testid": "delete-video" }));
+    const ask = forManagers(
+      button(say("deleteVideo"), () => void remove(), { class: "danger", "data-testid": "delete-video" }),
+    );
     return element("section", { class: "stack" }, element("div", { class: "buttons" }, ask), complaint);
   }
 }
@@ -120,12 +133,18 @@ function facts(video: Video): HTMLElement {
     [say("added"), day(video.added_at)],
   ];
   if (video.live) pairs.push([say("kind"), say("liveChannel")]);
-  return element("dl", { class: "facts-list" }, ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+  return element(
+    "dl",
+    { class: "facts-list" },
+    ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+  );
 }
 
 function titleForm(video: Video, changed: (video: Video) => void): HTMLElement {
   const complaint = complaintPlace();
-  const input = forManagers(element("input", { type: "text", value: video.title, required: true, maxlength: 300, "data-testid": "title" }));
+  const input = forManagers(
+    element("input", { type: "text", value: video.title, required: true, maxlength: 300, "data-testid": "title" }),
+  );
   const save = forManagers(element("button", { type: "submit", "data-testid": "save-title" }, say("saveTitle")));
   const work = async () => {
     const json = { title: input.value.trim() };
@@ -142,13 +161,22 @@ function titleForm(video: Video, changed: (video: Video) => void): HTMLElement {
 function posterForm(video: Video, changed: (video: Video) => void): HTMLElement {
   const complaint = complaintPlace();
   const send = async (file: File) => {
-    await call(videoPath(video.video, "/poster"), { method: "PUT", body: file, headers: { "content-type": file.type } });
+    await call(videoPath(video.video, "/poster"), {
+      method: "PUT",
+      body: file,
+      headers: { "content-type": file.type },
+    });
     await call(videoPath(video.video, "/poster"), { cache: "reload" }); // else the old one is shown for a minute
     changed(await callJson<Video>(videoPath(video.video)));
   };
   const label = video.poster ? say("replacePoster") : say("addPoster");
-  const pick = filePicker(label, POSTER_TYPES, ([file]) => void act([], complaint, () => send(file), say("posterSaved")), {
-    testid: "poster-file",
-  });
+  const pick = filePicker(
+    label,
+    POSTER_TYPES,
+    ([file]) => void act([], complaint, () => send(file), say("posterSaved")),
+    {
+      testid: "poster-file",
+    },
+  );
   return element("div", {}, pick, complaint);
 }
