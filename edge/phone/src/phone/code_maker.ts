@@ -3,6 +3,9 @@
 import { fetchModels } from "./models";
 import { CodeSender } from "./senders";
 import { Vision } from "./vision";
+import { within } from "./within";
+
+const START_MS = 40_000; // for the models to start; it takes one or two seconds
 
 export class CodeMaker {
   /** Of the fetching, 0..1. */
@@ -45,7 +48,7 @@ export class CodeMaker {
     });
     const vision = new Vision();
     this.vision = vision;
-    await vision.open(models);
+    await within(START_MS, vision.open(models));
     return new CodeSender(vision, encoder);
   }
 }

@@ -81,7 +81,9 @@ export class LiveScreen {
     if (view.film && view.momentSeconds !== null) this.showFilm(view.film, view.momentSeconds);
     else this.subtitle = "";
     setText(this.words, this.subtitle);
-    setHidden(this.words, view.film === null || this.languages.value === OFF);
+    const silent = this.languages.value === OFF;
+    setHidden(this.words, view.film === null || silent);
+    setHidden(this.lead.root, silent);
   }
 
   notify(said: string): void {

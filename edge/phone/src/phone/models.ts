@@ -1,4 +1,6 @@
-/** The models and the runtime, fetched with their progress; browser and service worker keep them. */
+/** The models and the runtime, fetched with their progress; browser and service worker keep them.
+ *
+ * Packed by gzip they are 6.3 MB, and may be 9: runtime 3.73 MB, encoder 2.08, detector 0.48, scripts 0.05. */
 
 import runtimeAddress from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { call, callJson } from "../shared/api";

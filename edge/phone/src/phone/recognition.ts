@@ -12,8 +12,10 @@ import { PictureSender, type Prepared, type Sender } from "./senders";
 import type { Spent } from "./vision_messages";
 import { WakeLock } from "./wake_lock";
 import { MOST_MS } from "./wire";
+import { within } from "./within";
 
 const SLOW_MS = 600; // a frame; slower, the gateway is quicker with pictures
+const MOST_MS_OF_A_FRAME = 10_000; // then the worker is believed to be dead
 const RATED_FRAMES = 9; // whose median says how slow this device is
 const WARM_UP_FRAMES = 2; // slower than the rest
 const REST_SHARE = 1.25; // of a frame's time until the next one: the device also draws the page
@@ -163,7 +165,7 @@ export class Recognition {
     this.lastMs = atMs;
     const begun = performance.now();
     try {
-      const prepared = await sender.prepare(this.video, atMs, this.following.only);
+      const prepared = await within(MOST_MS_OF_A_FRAME, sender.prepare(this.video, atMs, this.following.only));
       if (this.sender === sender && !this.stopped) this.ready(prepared, performance.now() - begun);
     } catch (error) {
       if (this.sender === sender && !this.stopped) this.frameFailed(error);
