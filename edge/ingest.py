@@ -15,7 +15,7 @@ from pipeline.console import complain, print_json
 from pipeline.daemon import stop_on_signals
 from pipeline.detector import default_detector
 from pipeline.encoder import default_encoder
-from pipeline.errors import EXIT_DONE, InputError, ServiceError
+from pipeline.errors import EXIT_DONE, InputError, KafkaRefusalError, ServiceError
 from pipeline.health import HealthServer
 from pipeline.logs import configure, get_logger
 from pipeline.messages import CHANNEL, KEEP_SECONDS, MOST_KEEP_SECONDS, QUERY, REFERENCE, is_id
@@ -153,13 +153,18 @@ def _models() -> Models:
 def _connect(
     servers: list[str], topic: str, cameras: list[CameraConfig], metrics: Metrics, stop: threading.Event
 ) -> Any:
-    """A producer, as soon as the broker is there; None when told to stop first."""
+    """A producer, as soon as the broker is there; None when told to stop first.
+
+    Raises KafkaRefusalError where waiting is no use: a wrong password, an unknown authority.
+    """
     wait = RETRY_SECONDS[0]
     delivery_ms = REFERENCE_DELIVERY_MS if any(one.role == REFERENCE for one in cameras) else LIVE_DELIVERY_MS
     while not stop.is_set():
         try:
             ensure_topics(servers, Topics(frames=topic))
             return open_producer(servers, delivery_ms)
+        except KafkaRefusalError:
+            raise
         except ServiceError as error:
             log.warning("the broker is away, trying again", error=str(error))
             metrics.reconnects_total.labels("broker").inc()

@@ -6,7 +6,6 @@ optional, does tens of thousands, so it is required here.
 
 import importlib.util
 import re
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +21,14 @@ from kafka.errors import (
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
+    SaslAuthenticationFailedError,
     TopicAlreadyExistsError,
+    UnsupportedSaslMechanismError,
 )
 
-from pipeline.errors import InputError, ServiceError
+from pipeline.broker_probe import WRONG_LOGIN, ask_broker
+from pipeline.errors import InputError, KafkaRefusalError, KafkaServiceError
+from pipeline.kafka_security import kafka_security
 from pipeline.settings import settings
 
 FRAMES, MATCHES, DEAD = "vnome.frames", "vnome.matches", "vnome.dead"
@@ -36,13 +39,8 @@ FETCHED_BYTES = 16_000_000  # at once, of all partitions of a processor
 ALL_RECORDS = 1_000_000  # more than fit in it
 BOOTSTRAP_MS = 10_000
 REQUEST_MS = 15_000
-CONNECT_SECONDS = 3.0
 _AWAY = "cannot be reached; check that it runs, and VNOME_KAFKA"
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
-
-
-class KafkaServiceError(ServiceError):
-    """Kafka cannot be reached, or refuses."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +71,17 @@ def kafka_errors(servers: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except KafkaError as error:
-        raise KafkaServiceError(f"Kafka at {','.join(servers)} {_in_words(error)}") from None
+        final = isinstance(error, SaslAuthenticationFailedError | UnsupportedSaslMechanismError)
+        kind = KafkaRefusalError if final else KafkaServiceError
+        raise kind(f"Kafka at {','.join(servers)} {_in_words(error)}") from None
 
 
 def _in_words(error: KafkaError) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, FencedInstanceIdError):
         return "has another processor of this --instance; give each its own"
+    if isinstance(error, SaslAuthenticationFailedError):
+        return WRONG_LOGIN
     if isinstance(error, AuthorizationError):
         return f"does not allow it ({type(error).__name__}); check the user's rights"
     if isinstance(error, KafkaConnectionError | KafkaTimeoutError | KafkaConfigurationError):
@@ -87,16 +89,32 @@ def _in_words(error: KafkaError) -> str:
     return f"refuses: {type(error).__name__}: {text}"
 
 
+def client_options(servers: Sequence[str]) -> dict[str, Any]:
+    """What every Kafka client is opened with: where the servers are, and how the settings secure the connections.
+
+    Raises InputError for settings that cannot be used.
+    """
+    security = kafka_security(settings())
+    return {"bootstrap_servers": list(servers), "bootstrap_timeout_ms": BOOTSTRAP_MS, **security.options()}
+
+
 def require_broker(servers: Sequence[str]) -> None:
-    """Raises KafkaServiceError when none of the servers takes a connection: kafka-python may wait for ever then."""
+    """Raises KafkaServiceError when no server can be used, KafkaRefusalError when one says why it never will be.
+
+    kafka-python would wait, for ever at times. Also raises InputError for settings that cannot be used.
+    """
+    security = kafka_security(settings())
+    trouble = KafkaServiceError(f"Kafka at {','.join(servers)} {_AWAY}")
     for server in servers:
-        host, _, port = server.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-        except OSError:
+            return ask_broker(server, security)
+        except KafkaRefusalError:
+            raise
+        except KafkaServiceError as error:
+            trouble = error
+        except (OSError, UnicodeError):  # the latter of a host that is no name
             continue
-        return
-    raise KafkaServiceError(f"Kafka at {','.join(servers)} {_AWAY}")
+    raise trouble
 
 
 def require_checksums() -> None:
@@ -115,7 +133,7 @@ def open_consumer(servers: Sequence[str], group: str, instance: str | None, sess
     require_broker(servers)
     with kafka_errors(servers):
         return KafkaConsumer(
-            bootstrap_servers=list(servers),
+            **client_options(servers),
             group_id=group,
             group_instance_id=instance,
             client_id=f"vnome-process-{instance or 'x'}",
@@ -129,7 +147,6 @@ def open_consumer(servers: Sequence[str], group: str, instance: str | None, sess
             max_partition_fetch_bytes=MOST_MESSAGE_BYTES,
             fetch_max_wait_ms=100,
             request_timeout_ms=REQUEST_MS,
-            bootstrap_timeout_ms=BOOTSTRAP_MS,
             reconnect_backoff_max_ms=2_000,
         )
 
@@ -140,7 +157,7 @@ def open_producer(servers: Sequence[str], delivery_ms: int = 60_000) -> Any:
     require_broker(servers)
     with kafka_errors(servers):
         return KafkaProducer(
-            bootstrap_servers=list(servers),
+            **client_options(servers),
             client_id="vnome",
             acks="all",
             compression_type=None,  # a JPEG does not shrink
@@ -150,7 +167,6 @@ def open_producer(servers: Sequence[str], delivery_ms: int = 60_000) -> Any:
             delivery_timeout_ms=delivery_ms,
             request_timeout_ms=min(REQUEST_MS, delivery_ms // 2),
             max_block_ms=5_000,
-            bootstrap_timeout_ms=BOOTSTRAP_MS,
             reconnect_backoff_max_ms=2_000,
         )
 
@@ -164,9 +180,7 @@ def ensure_topics(servers: Sequence[str], topics: Topics, partitions: int = PART
     }
     require_broker(servers)
     with kafka_errors(servers):
-        admin = KafkaAdminClient(
-            bootstrap_servers=list(servers), request_timeout_ms=REQUEST_MS, bootstrap_timeout_ms=BOOTSTRAP_MS
-        )
+        admin = KafkaAdminClient(**client_options(servers), request_timeout_ms=REQUEST_MS)
         try:
             there = set(admin.list_topics())
             for name, (count, config) in wanted.items():

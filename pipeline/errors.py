@@ -50,3 +50,11 @@ class ServiceError(VnomeError):
 
 class StoreError(ServiceError):
     """Redis cannot be reached, refuses, or has no room."""
+
+
+class KafkaServiceError(ServiceError):
+    """Kafka cannot be reached, or refuses."""
+
+
+class KafkaRefusalError(KafkaServiceError):
+    """Kafka refuses, and will until a setting of ours is another: to try again is no use."""

@@ -2,20 +2,27 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.secret_file import secret_of
+
 EMBEDDED = "embedded"
+PLAINTEXT = "plaintext"
+
+GivenFile = Annotated[Path | None, BeforeValidator(lambda given: given or None)]  # a variable may be there and empty
 
 
 class Settings(BaseSettings):
-    """Where state lives, and which models are used.
+    """Where state lives, how it is reached, and which models are used. Secrets are not in its `repr`.
 
     home: data folder; default the platform's user data folder.
-    redis: "embedded", or a `redis://`, `rediss://`, `unix://` or `redis+cluster://` URL.
+    redis, redis_file: see `redis_url`.
     kafka: bootstrap servers, HOST:PORT with commas between; not needed by the single-machine commands.
+    kafka_...: see `pipeline.kafka_security`.
     encoder, detector: folders of bundles; default those that VNOME ships.
     recogniser: folder of a bundle that labels frames; default none.
     """
@@ -23,11 +30,28 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VNOME_")
 
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("vnome", appauthor=False)))
-    redis: str = EMBEDDED
+    redis: SecretStr | None = None
+    redis_file: GivenFile = None
     encoder: Path | None = None
     detector: Path | None = None
     recogniser: Path | None = None
     kafka: str = ""
+    kafka_security: str = PLAINTEXT
+    kafka_user: str = ""
+    kafka_password: SecretStr | None = None
+    kafka_password_file: GivenFile = None
+    kafka_mechanism: str = ""
+    kafka_ca: GivenFile = None
+    kafka_cert: GivenFile = None
+    kafka_key: GivenFile = None
+
+    def redis_url(self) -> str:
+        """EMBEDDED, the default, or a URL, which may hold a password; `pipeline.store` says of which form.
+
+        Raises InputError when it is in a file that cannot be used.
+        """
+        url = secret_of("VNOME_REDIS", self.redis, self.redis_file)
+        return EMBEDDED if url is None else url.get_secret_value()
 
 
 @cache

@@ -1,5 +1,6 @@
 """The connection to Redis, and its failures in words."""
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
+from pydantic import SecretStr
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.cluster import RedisCluster
+from redis.connection import Connection, parse_url
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -34,6 +37,7 @@ from pipeline.buckets import tags
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import InputError, StoreError
 from pipeline.settings import EMBEDDED, settings
+from pipeline.tls_files import NamedFile, client_context, tls_in_words
 
 T = TypeVar("T")
 Command = tuple[Any, ...]  # name, keys and arguments
@@ -42,8 +46,11 @@ SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 CLUSTER = "+cluster"
 ACCEPTED = (
     "embedded, redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix:///PATH?db=DB, "
-    "redis+cluster://HOST:PORT,HOST:PORT... or rediss+cluster://..."
+    "redis+cluster://HOST:PORT,HOST:PORT... or rediss+cluster://..., TLS ones also with ?ssl_ca_certs=FILE"
 )
+TLS = "rediss"
+TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+SECRETS = ("username", "password", "ssl_password")  # among the parameters of a URL
 LEAST_VERSION = (6, 2)
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -52,6 +59,7 @@ CONFIRM_SECONDS = 10  # for a write to reach the disk; less than the lease of a 
 CLUSTER_RETRIES, CLUSTER_PAUSE_SECONDS = 20, 0.1  # while slots move or a master is replaced
 EMBEDDED_NAME = "the private server"
 NO_ROOM = "no room on the disk; free some space and try again"
+HUNG_UP = ("closed by server", "reset by peer", "EOF occurred", "Broken pipe")
 AS_ONE = "write its URL as redis://HOST:PORT"
 AS_CLUSTER = "write its URL as redis+cluster://HOST:PORT"
 
@@ -211,6 +219,9 @@ def _in_words(error: RedisError, address: str) -> str:
         return "does not speak Redis; check VNOME_REDIS"
     if isinstance(error, ConnectionError | TimeoutError) and address == EMBEDDED_NAME:
         return "has stopped; run the command again"
+    if isinstance(error.__context__, ssl.SSLError) and not isinstance(error.__context__, ssl.SSLEOFError):
+        authority, certificate = (f"{name} in VNOME_REDIS" for name in TLS_FILES[:2])
+        return tls_in_words(error.__context__, authority, certificate, "write redis:// in VNOME_REDIS")
     if isinstance(error, TimeoutError):
         return "does not answer in time; check that it runs, and VNOME_REDIS"
     if isinstance(error, ConnectionError):
@@ -226,7 +237,7 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
     url: see `ACCEPTED`. home: data folder of the private server.
     Raises InputError for a url of another form, StoreError when the server cannot be used.
     """
-    chosen = settings().redis if url is None else url
+    chosen = settings().redis_url() if url is None else url
     if chosen == EMBEDDED:
         server = EmbeddedServer(home or settings().home)
         path = server.connect()
@@ -236,6 +247,7 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
     seeds = _seeds(chosen)
     for seed in seeds:
         _check_form(seed)
+        _check_parameters(seed)
     for seed in seeds[:-1]:
         try:
             return _open(seed, address)
@@ -248,12 +260,29 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
 def _open(url: str, address: str) -> Store:
     try:
         probe = redis.Redis.from_url(url.replace(CLUSTER, "", 1), **_options(answer_seconds=CONNECT_SECONDS))
-    except ValueError:  # its text may hold a part of the password
+    except ValueError:  # their text may hold a part of the password
         raise InputError(f"VNOME_REDIS={without_password(url)} cannot be read; accepted: {ACCEPTED}") from None
-    with store_errors(address), closing(probe):
-        _check_server(probe, address, url)
-        keeps_file = _keeps_file(probe)
-        return Store(_connect(url), address, keeps_file=keeps_file)
+    try:
+        with store_errors(address), closing(probe):
+            _check_server(probe, address, url)
+            keeps_file = _keeps_file(probe)
+            return Store(_connect(url), address, keeps_file=keeps_file)
+    except StoreError as error:
+        hint = _tls_hint(error.__cause__, url.startswith(TLS))
+        if not hint:
+            raise
+        raise StoreError(f"{address} {hint}; check that it runs, and VNOME_REDIS") from error.__cause__
+
+
+def _tls_hint(error: BaseException | None, is_tls: bool) -> str:
+    """What a server that hangs up or is silent from the start may be: one that speaks TLS, or does not."""
+    if isinstance(error, TimeoutError) and is_tls:
+        return "does not answer in time, or does not speak TLS"
+    if not isinstance(error, ConnectionError) or not any(words in str(error) for words in HUNG_UP):
+        return ""
+    if is_tls:
+        return "closes the connection: it does not speak TLS, or wants a certificate (ssl_certfile)"
+    return "closes the connection: it may speak TLS (rediss://)"
 
 
 def _connect(url: str) -> "redis.Redis":
@@ -283,8 +312,8 @@ def without_password(url: str) -> str:
         rest = authority.rpartition("@")[2] + slash + path
     else:
         rest = rest.rpartition("@")[2]  # a password with a slash in it ends up in the path
-    public = [(name, value) for name, value in parse_qsl(query) if name not in ("password", "username")]
-    return scheme + separator + rest + (question + urlencode(public) if public else "")
+    public = [(name, value) for name, value in parse_qsl(query) if name not in SECRETS]
+    return scheme + separator + rest + (question + urlencode(public, safe="/") if public else "")
 
 
 def _check_form(url: str) -> None:
@@ -304,6 +333,21 @@ def _check_form(url: str) -> None:
         raise InputError(f"VNOME_REDIS={shown}: the database is not a number; accepted: {ACCEPTED}")
 
 
+def _check_parameters(url: str) -> None:
+    """Raises InputError for parameters after the ? which redis-py would not take, but say so as late as it connects."""
+    shown = without_password(url)
+    try:
+        options = parse_url(url.replace(CLUSTER, "", 1))  # type: ignore[no-untyped-call]
+        options.pop("connection_class", Connection)(**options)
+    except (TypeError, ValueError, RedisError):  # their text may hold a part of the password
+        raise InputError(f"VNOME_REDIS={shown} cannot be read; accepted: {ACCEPTED}") from None
+    given = {name: value for name, value in parse_qsl(urlsplit(url).query) if name.startswith("ssl_")}
+    authority, certificate, key = (
+        NamedFile(f"VNOME_REDIS: {name}", Path(given[name])) if name in given else None for name in TLS_FILES
+    )
+    client_context(authority, certificate, key, SecretStr(given.get("ssl_password", "")))
+
+
 def _options(answer_seconds: float = ANSWER_SECONDS, retries: int = 0) -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_SECONDS,
@@ -319,7 +363,7 @@ def _check_server(client: "redis.Redis", address: str, url: str) -> None:
         raise StoreError(f"{address} is version {version}; VNOME needs 6.2 or later")
     if (CLUSTER in url) != ("cluster" in (about.get("redis_mode"), about.get("server_mode"))):  # of Redis, of Valkey
         is_what = f"is no Redis Cluster; {AS_ONE}" if CLUSTER in url else f"is part of a Redis Cluster; {AS_CLUSTER}"
-        raise StoreError(f"{address} {is_what}")
+        raise StoreError(f"{address} {is_what.replace('redis', TLS) if url.startswith(TLS) else is_what}")
 
 
 def _keeps_file(client: "redis.Redis") -> bool:

@@ -13,7 +13,6 @@ from edge.demo import sample_films
 from pipeline import keys
 from pipeline.attempts import Attempts
 from pipeline.broker import (
-    KafkaServiceError,
     Topics,
     bootstrap_servers,
     ensure_topics,
@@ -24,7 +23,7 @@ from pipeline.broker import (
 from pipeline.codes import FrameCodes
 from pipeline.dead_letters import DeadLetters
 from pipeline.encoder import default_encoder
-from pipeline.errors import InputError
+from pipeline.errors import InputError, KafkaServiceError
 from pipeline.frame_worker import FrameWorker
 from pipeline.messages import CODE, frame_headers
 from pipeline.metrics import Metrics
