@@ -98,6 +98,7 @@ def number_in(name: bytes) -> int:
     return int(name[name.index(b"{") + 1 : name.index(b"}")])
 
 
+TICKETS = "vnome:{gateway}:tickets"  # string: 32 bytes that sign the addresses of films
 API_KEYS = "vnome:{gateway}:keys"  # hash: key id -> JSON, with the SHA-256 of its secret
 
 CAMERAS = "vnome:{live}:cameras"  # sorted set: camera -> time of its newest frame, epoch seconds

@@ -68,6 +68,12 @@ class Sightings:
         sessions = [json.loads(state) for state in states if state]
         return [Sighting(**session["sighting"]) for session in sessions if session.get("sighting")]
 
+    def get(self, ids: Sequence[str]) -> list[Sighting]:
+        """Those of these ids that there are."""
+        with self._store.errors():
+            texts = self._store.client.hmget(keys.SIGHTINGS, list(ids)) if ids else []
+        return [Sighting(**json.loads(text)) for text in texts if text]
+
     def known(self, video: str) -> bool:
         """Whether a video was ever seen."""
         with self._store.errors():

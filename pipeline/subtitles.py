@@ -72,13 +72,9 @@ def _cues_of(block: str) -> list[Cue]:
 
 
 def _seconds(parts: tuple[str | None, ...]) -> float:
-    hours, minutes, seconds, fraction = parts
-    return (
-        int(hours or 0) * 3600
-        + int(minutes or 0) * 60
-        + int(seconds or 0)
-        + int((fraction or "0").ljust(3, "0")) / 1000
-    )
+    hours, minutes, seconds = (int(part or 0) for part in parts[:3])
+    ms = int((parts[3] or "").ljust(3, "0"))
+    return (((hours * 60 + minutes) * 60 + seconds) * 1000 + ms) / 1000
 
 
 def _stamp(seconds: float) -> str:

@@ -71,7 +71,7 @@ class RunningGateway:
 
     def vnome(self, *arguments: str | Path) -> Any:
         """Runs a command on the same catalogue, and returns its JSON document."""
-        ran = run_alone(*arguments, "--json", **{"VNOME_HOME": str(self.home), **self.environment})
+        ran = run_alone(*arguments, "--json", VNOME_HOME=str(self.home), **self.environment)  # type: ignore[arg-type]
         assert ran.code == 0, ran.err
         return json.loads(ran.out)
 

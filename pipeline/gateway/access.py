@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, WebSocket
+from fastapi import Depends, Query, Request, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -64,8 +64,23 @@ def needs(scope: str) -> Callable[..., Coroutine[Any, Any, Caller]]:
     return check
 
 
+async def film_caller(
+    request: Request,
+    caller: Annotated[Caller, Depends(caller_of)],
+    video: str,
+    ticket: Annotated[
+        str | None, Query(max_length=80, description="Of the address in `film`; no key is needed.")
+    ] = None,
+) -> Caller:
+    """A caller that may query, or holds a ticket for this film."""
+    if ticket is not None and gateway_of(request).tickets.holds(video, ticket):
+        return caller
+    return await needs(QUERY)(request, caller)
+
+
 Parts = Annotated[Gateway, Depends(gateway_of)]
 Querying = Annotated[Caller, Depends(needs(QUERY))]
+Watching = Annotated[Caller, Depends(film_caller)]
 Managing = Annotated[Caller, Depends(needs(MANAGE))]
 Administering = Annotated[Caller, Depends(needs(ADMIN))]
 

@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from pipeline.gateway.problems import Problem
 
@@ -27,8 +27,11 @@ def add_pages(app: FastAPI, folder: Path | None) -> None:
     """Serves the pages under every address that no other route has."""
     root = folder.resolve() if folder else None
 
-    @app.get("/studio", include_in_schema=False)
     @app.get("/studio/", include_in_schema=False)
+    def without_slash() -> Response:
+        return RedirectResponse("/studio", 308)  # the page's own addresses begin where it lies
+
+    @app.get("/studio", include_in_schema=False)
     def studio() -> Response:
         return _page(root, STUDIO)
 

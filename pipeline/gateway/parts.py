@@ -11,6 +11,7 @@ from pipeline.gateway.films import Films
 from pipeline.gateway.limits import RateLimit, SessionLimit
 from pipeline.gateway.phone import RecordCache
 from pipeline.gateway.sandbox import Sandbox
+from pipeline.gateway.tickets import Tickets
 from pipeline.gateway.uploads import Uploads
 from pipeline.library import Library
 from pipeline.matching import Matcher
@@ -33,6 +34,7 @@ class Gateway:
     details: Details
     sightings: Sightings
     api_keys: ApiKeys
+    tickets: Tickets
     matcher: Matcher
     bundles: dict[str, Bundle]
     records: RecordCache

@@ -85,8 +85,7 @@ class Phone:
         self._decided = -1.0
         self._followed: int | None = None  # the reading that the phone was told to send alone
         self._told: int | None = None  # number of the video that the phone was told of
-        self._evidence: Evidence = ViewWindow(LIVE_WINDOW_SECONDS)
-        self._decider = LiveDecider(self._evidence, matcher)
+        self._decider = LiveDecider(self._new_evidence(), matcher)
 
     # The connection's side
 
@@ -120,28 +119,25 @@ class Phone:
         """Weighs what waits, decides, and tells. Raises StoreError; then all is weighed again with what comes."""
         with self._lock:
             frames, self._waiting = self._waiting, []
-        self._take([frame.pts_seconds for frame in frames])
-        if isinstance(self._evidence, ViewWindow):
-            self._evidence.add(frames)
+        for frame in frames:
+            self._take(frame.pts_seconds)
+            self._window.add([frame])
         self._decide()
 
-    def _take(self, times: Sequence[float]) -> None:
-        """Begins anew where the clock jumps."""
-        if not times:
-            return
-        gap = times[0] - self._last
-        if self._last < 0 or not 0 <= gap < JUMP_SECONDS:
+    def _take(self, at: float) -> None:
+        """Notes a frame's time; begins anew where the clock jumps."""
+        if self._last < 0 or not 0 <= at - self._last < JUMP_SECONDS:
             self._tell(self._decider.end())
-            self._begin(times[0])
-        self._last = times[-1]
+            self._begin(at)
+        self._last = at
 
     def _begin(self, at: float) -> None:
-        self._evidence = self._new_evidence()
-        self._decider = LiveDecider(self._evidence, self._matcher, at=at)
+        self._decider = LiveDecider(self._new_evidence(), self._matcher, at=at)
         self._decided = self._began = at
 
     def _new_evidence(self) -> Evidence:
-        return ViewWindow(LIVE_WINDOW_SECONDS)
+        self._window = ViewWindow(LIVE_WINDOW_SECONDS)
+        return self._window
 
     def _decide(self) -> None:
         if not self._is_due(self._last):
@@ -196,7 +192,6 @@ class PicturePhone(Phone):
         self._encoder = encoder
         self._pictures: list[Picture] = []
         super().__init__(matcher, records, tell)
-        self._query = Query(encoder, LIVE_WINDOW_SECONDS)
 
     def add(self, message: bytes) -> bool:
         """Takes a message: uint32 time in ms, then a JPEG picture. The newest alone waits."""
@@ -214,7 +209,7 @@ class PicturePhone(Phone):
         pictures, self._pictures = self._pictures, []
         for picture in pictures:
             image = _decoded(picture.data)
-            self._take([picture.pts_seconds])
+            self._take(picture.pts_seconds)
             self._query.add([Frame(image, picture.pts_seconds)])
             self._tell_screen(self._query.screens[-1], image, picture.pts_seconds)
         if pictures:

@@ -23,6 +23,7 @@ from pipeline.gateway.pages import built_pages
 from pipeline.gateway.parts import Gateway
 from pipeline.gateway.phone import RecordCache
 from pipeline.gateway.sandbox import Sandbox
+from pipeline.gateway.tickets import Tickets
 from pipeline.gateway.uploads import Limits, Uploads
 from pipeline.health import HealthServer
 from pipeline.library import Library
@@ -90,6 +91,7 @@ def make_gateway(store: Store, options: Options, metrics: Metrics) -> Gateway:
         details=Details(library),
         sightings=Sightings(store),
         api_keys=ApiKeys(store),
+        tickets=Tickets(store),
         matcher=matcher,
         bundles={"encoder": encoder.bundle, "detector": default_detector().bundle},
         records=RecordCache(library),
@@ -117,7 +119,7 @@ def serve_forever(options: Options, ready: Callable[[int], None] = lambda _: Non
         listener = parts.enter_context(_listen(options.host, options.port))
         gateway = make_gateway(store, options, metrics)
         parts.enter_context(HealthServer(metrics, lambda: gateway.deciders.trouble, options.metrics_at))
-        app = make_app(gateway, _body_limits(options), list(options.origins))
+        app = make_app(gateway, body_limits(options), list(options.origins))
         server = _Server(_config(app, options))
         port = int(listener.getsockname()[1])
         scheme = "https" if options.tls_cert else "http"
@@ -157,7 +159,8 @@ def _config(app: Any, options: Options) -> uvicorn.Config:
     )
 
 
-def _body_limits(options: Options) -> dict[str, int]:
+def body_limits(options: Options) -> dict[str, int]:
+    """Bytes that a body may have, by the beginning of the path; see `Shield`."""
     return {
         "": max(SMALL_BYTES, POSTER_MOST_BYTES),
         "/v1/identify": CLIP_BYTES,

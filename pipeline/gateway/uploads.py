@@ -152,6 +152,7 @@ class Uploads:
             self._cancelled.add(id)
             if upload.state == "waiting":
                 self._known[id] = replace(upload, state="cancelled")
+                shutil.rmtree(self._folder / id, ignore_errors=True)  # or it would go on after a restart
             return self._known[id]
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ _BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["clip"],
-                    "properties": {"clip": {"type": "string", "format": "binary", "description": "Video, picture."}},
+                    "properties": {"clip": {"type": "string", "format": "binary"}},
                 }
             },
             "application/json": {"schema": {"$ref": "#/components/schemas/Codes"}},
@@ -40,7 +40,7 @@ _BODY = {
                 "schema": {
                     "type": "string",
                     "format": "binary",
-                    "description": f"Records of {RECORD_BYTES} bytes: uint32 time in ms (28 bits) and reading (4 bits), "
+                    "description": f"Records of {RECORD_BYTES} bytes: uint32 of time in ms (28 bits) and reading, "
                     "uint32 code, 32 margins as uint8 in 1/16 nat; little endian.",
                 }
             },

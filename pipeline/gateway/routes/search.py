@@ -5,11 +5,18 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from pipeline.gateway.access import Parts, Querying
+from pipeline.gateway.listing import page_of
 from pipeline.gateway.models import Limit, Offset, SearchResult, SearchResults
 from pipeline.gateway.problems import answers
 from pipeline.search import Search
 
 router = APIRouter(tags=["search"])
+
+_SORTS = {
+    "rank": lambda entry: entry[0],
+    "video": lambda entry: (entry[1].video, entry[1].at_seconds),
+    "at_seconds": lambda entry: (entry[1].at_seconds, entry[1].video),
+}
 
 
 @router.get("/v1/search", response_model=SearchResults, responses=answers())
@@ -19,10 +26,11 @@ def search(
     q: Annotated[str, Query(min_length=1, max_length=200, description="All its words must be there.")],
     kind: Annotated[Literal["title", "subtitle", "label"] | None, Query(description="Default: all.")] = None,
     language: Annotated[str | None, Query(max_length=40, description="Of subtitles.")] = None,
+    sort: Annotated[str, Query(description="rank, video or at_seconds; - before it: descending")] = "rank",
     offset: Offset = 0,
     limit: Limit = 50,
 ) -> SearchResults:
-    """Titles first, then labels by probability, then subtitles by video and moment."""
-    found = Search(gateway.library).find(q, kind, language)
-    page = [SearchResult(**hit.document()) for hit in found[offset : offset + limit]]
+    """Videos by their titles, and moments by what is said in them; in the rank of the search titles come first."""
+    found = list(enumerate(Search(gateway.library).find(q, kind, language)))
+    page = [SearchResult(**hit.document()) for _, hit in page_of(found, sort, _SORTS, offset, limit)]
     return SearchResults(results=page, total=len(found))

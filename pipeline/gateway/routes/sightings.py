@@ -41,6 +41,7 @@ Time = Annotated[str | None, Query(max_length=40, description="Epoch seconds, or
 def sightings(
     gateway: Parts,
     _: Querying,
+    id: Annotated[str | None, Query(max_length=300, description="This one alone.")] = None,
     video: str | None = None,
     camera: str | None = None,
     since: Time = None,
@@ -51,7 +52,10 @@ def sightings(
     limit: Limit = 50,
 ) -> SightingList:
     """Which video was on which camera, from when to when, and which part of it."""
-    found = gateway.sightings.find(video, camera, _epoch(since, "since"), _epoch(until, "until"))
+    if id is not None:
+        found = gateway.sightings.get([id])
+    else:
+        found = gateway.sightings.find(video, camera, _epoch(since, "since"), _epoch(until, "until"))
     found = [sighting for sighting in found if open is None or sighting.open == open]
     page = page_of(found, sort, _SORTS, offset, limit)
     times = CameraPictures(gateway.store).sighting_times([sighting.id for sighting in page])

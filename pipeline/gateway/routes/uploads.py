@@ -1,15 +1,16 @@
 """Films that are sent to be indexed: `POST /v1/videos` and `/v1/uploads`."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from pipeline.details import check_title, poster_of_file
 from pipeline.gateway.access import Managing, Parts
 from pipeline.gateway.forms import read_form
+from pipeline.gateway.listing import page_of
 from pipeline.gateway.models import Limit, Offset, UploadList, UploadState
 from pipeline.gateway.parts import Gateway
 from pipeline.gateway.problems import Problem, answers
@@ -21,6 +22,11 @@ router = APIRouter(tags=["uploads"])
 SUBTITLES = "subtitles."
 _ID = re.compile(r"[^\s/\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,127}")
 
+_SORTS = {
+    "started_at": lambda upload: upload.started_at,
+    "video": lambda upload: (upload.video, upload.started_at),
+    "state": lambda upload: (upload.state, upload.started_at),
+}
 _FORM = {
     "requestBody": {
         "required": True,
@@ -59,10 +65,20 @@ async def upload(gateway: Parts, _: Managing, request: Request, response: Respon
 
 
 @router.get("/v1/uploads", response_model=UploadList, responses=answers())
-def uploads(gateway: Parts, _: Managing, offset: Offset = 0, limit: Limit = 50) -> UploadList:
-    """Uploads of this gateway, the newest first."""
-    found = gateway.uploads.all()
-    return UploadList(uploads=[document(one) for one in found[offset : offset + limit]], total=len(found))
+def uploads(
+    gateway: Parts,
+    _: Managing,
+    q: Annotated[str, Query(max_length=200, description="A part of the video's id or title.")] = "",
+    state: Annotated[str | None, Query(max_length=20, description="Only those in this state.")] = None,
+    sort: Annotated[str, Query(description="started_at, video or state; - before it: descending")] = "-started_at",
+    offset: Offset = 0,
+    limit: Limit = 50,
+) -> UploadList:
+    """Uploads of this gateway."""
+    wanted = q.casefold()
+    found = [one for one in gateway.uploads.all() if wanted in f"{one.video}\n{one.title}".casefold()]
+    found = [one for one in found if state in (None, one.state)]
+    return UploadList(uploads=[document(one) for one in page_of(found, sort, _SORTS, offset, limit)], total=len(found))
 
 
 @router.get("/v1/uploads/{upload}", response_model=UploadState, responses=answers(404))

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 
 from pipeline.details import poster_of_file
 from pipeline.errors import MissingError
-from pipeline.gateway.access import Managing, Parts, Querying
+from pipeline.gateway.access import Managing, Parts, Querying, Watching
 from pipeline.gateway.films import WIDTHS
 from pipeline.gateway.listing import page_of
 from pipeline.gateway.models import CueList, CueText, Limit, Offset, Video, VideoChange, VideoList
@@ -117,7 +117,7 @@ def poster(gateway: Parts, _: Querying, video: str) -> Response:
     found = gateway.details.poster(video)
     if found is None:
         raise Problem(404, f"video {video!r} has no poster")
-    return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
+    return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, no-cache"})
 
 
 @router.put("/v1/videos/{video}/poster", status_code=204, responses=answers(404), openapi_extra=_PICTURE)
@@ -145,7 +145,7 @@ def delete_poster(gateway: Parts, _: Managing, video: str) -> Response:
         416: {"description": "Range Not Satisfiable"},
     },
 )
-def film(gateway: Parts, _: Querying, video: str) -> FileResponse:
+def film(gateway: Parts, _: Watching, video: str) -> FileResponse:
     """The film's file, or a range of it."""
     path = gateway.films.find(gateway.library.get(video))
     if path is None:
@@ -179,10 +179,18 @@ def documents(gateway: Gateway, records: list[VideoRecord]) -> list[Video]:
             languages=list(record.subtitles),
             live=record.is_live,
             poster=f"{address(record.id)}/poster" if record.number in posters else None,
-            film=f"{address(record.id)}/film" if gateway.films.find(record) else None,
+            film=_film(gateway, record),
         )
         for record in records
     ]
+
+
+def _film(gateway: Gateway, record: VideoRecord) -> str | None:
+    """Address of the film, with a ticket where a player would need a key; None when it is not at hand."""
+    if gateway.films.find(record) is None:
+        return None
+    ticket = "" if gateway.public else f"?ticket={gateway.tickets.make(record.id)}"
+    return f"{address(record.id)}/film{ticket}"
 
 
 def address(video: str) -> str:
