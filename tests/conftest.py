@@ -25,11 +25,13 @@ from pipeline.embedded import IDLE_VARIABLE, Answer, ask, server_binary
 from pipeline.encoder import default_encoder
 from pipeline.errors import StoreError
 from pipeline.logs import LIBRARIES
-from pipeline.settings import settings
+from pipeline.settings import Settings, settings
 from pipeline.store import Store, open_store
-from tests.kafka_broker import BrokerError, GivenBroker, KafkaBroker, missing, running_broker
+from tests.certificates import Authority
+from tests.kafka_broker import BrokerError, GivenBroker, KafkaBroker, Locks, missing, running_broker
 from tests.ports import free_port
 from tests.redis_cluster import Cluster, running_cluster
+from tests.redis_locks import RedisLocks, missing_server
 
 SEED = 20140401
 START_SECONDS = 10.0
@@ -66,6 +68,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "kafka": _no_kafka,
     "redis": _no_server,
     "cluster": _no_server,
+    "redis_tls": missing_server,
     "browser": _no_browser,
     "docker": _no_program("docker"),
     "gpu": _no_program("nvidia-smi"),
@@ -91,8 +94,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The test's own data folder, not made yet, and settings that know of no other."""
-    for name in ("VNOME_REDIS", "VNOME_ENCODER", "VNOME_DETECTOR", "VNOME_KAFKA", "VNOME_RECOGNISER"):
-        monkeypatch.delenv(name, raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"VNOME_{name.upper()}", raising=False)
     parent = Path(tempfile.mkdtemp(prefix="vn-", dir="/tmp"))  # pytest's own is too long for a socket
     monkeypatch.setenv("VNOME_HOME", str(parent / "h"))
     monkeypatch.setenv(IDLE_VARIABLE, "2")
@@ -159,6 +162,34 @@ def kafka() -> Iterator[KafkaBroker]:
             yield broker
     except BrokerError as error:
         skip_or_fail("kafka", str(error))
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signs the certificates of the session's servers."""
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def locked_kafka(authority: Authority) -> Iterator[KafkaBroker]:
+    """A real broker with TLS and users, one for the whole session."""
+    reason = missing()
+    if reason is not None:
+        skip_or_fail("kafka", reason)
+    try:
+        with running_broker(locks=Locks(authority, authority.sign("kafka"))) as broker:
+            yield broker
+    except BrokerError as error:
+        skip_or_fail("kafka", str(error))
+
+
+@pytest.fixture(scope="session")
+def redis_locks(authority: Authority) -> RedisLocks:
+    """How a Redis with TLS and a user is run and used."""
+    reason = missing_server()
+    if reason is not None:
+        skip_or_fail("redis_tls", reason)
+    return RedisLocks(authority, authority.sign("redis"))
 
 
 @pytest.fixture

@@ -20,9 +20,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
+
+from tests.certificates import Authority, Certificate
 
 VERSION = "4.3.1"
 ARTIFACTS = (
@@ -66,6 +69,20 @@ group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 log.segment.bytes=67108864
 """
+_SECURED = """listeners=PLAINTEXT://127.0.0.1:{port},{secured},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},{secured}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,\\
+SASL_PLAINTEXT:SASL_PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
+ssl.keystore.type=PKCS12
+ssl.keystore.location={store}
+ssl.keystore.password={password}
+ssl.truststore.type=PEM
+ssl.truststore.location={authority}
+listener.name.ssl.ssl.client.auth=required
+"""
+_LOGIN = "listener.name.{}.{}.sasl.jaas.config=org.apache.kafka.common.security.{} required{};\n"
 _REASON = re.compile(r"(?:Caused by: )?[\w.$]+(?:Exception|Error): (.+)|\S+ \S+ (?:ERROR|FATAL) \S+ (.+)")  # of a line
 
 
@@ -133,11 +150,63 @@ def _run_maven(command: list[str]) -> None:
         raise BrokerError(f"maven cannot fetch Kafka {VERSION}: {lines[0][:300]}")
 
 
-class KafkaBroker:
-    """One broker that is its own controller. data: its folder; a broker that starts again on it has what it had."""
+@dataclass(frozen=True)
+class Locks:
+    """How a broker is secured, beside its plain port: it listens once more for each of `PROTOCOLS`.
 
-    def __init__(self, data: Path, port: int = 0) -> None:
+    user, password: of its one user, by SCRAM-SHA-512 or PLAIN. Port ssl takes only who shows a certificate.
+    """
+
+    PROTOCOLS = ("ssl", "sasl_plaintext", "sasl_ssl")
+
+    authority: Authority
+    server: Certificate
+    user: str = "camera-hall"
+    password: str = field(default="pa55-of-the-hall", repr=False)
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in Locks.PROTOCOLS})
+
+    def at(self, protocol: str) -> str:
+        """HOST:PORT where this protocol is spoken."""
+        return f"localhost:{self.ports[protocol]}"
+
+    def variables(self, protocol: str) -> dict[str, str]:
+        """The settings of who uses this protocol as it should be used."""
+        found = {"VNOME_KAFKA": self.at(protocol), "VNOME_KAFKA_SECURITY": protocol}
+        if "sasl" in protocol:
+            found |= {"VNOME_KAFKA_USER": self.user, "VNOME_KAFKA_PASSWORD": self.password}
+        if "ssl" in protocol:
+            found["VNOME_KAFKA_CA"] = str(self.authority.file)
+        return found
+
+    def properties(self, port: int, controller: int) -> str:
+        """Of the broker, after the plain ones."""
+        text = _SECURED.format(
+            port=port,
+            controller=controller,
+            secured=",".join(f"{name.upper()}://{self.at(name)}" for name in self.PROTOCOLS),
+            store=self.server.store,
+            password=self.server.password,
+            authority=self.authority.file,
+        )
+        for name in ("sasl_plaintext", "sasl_ssl"):
+            text += _LOGIN.format(name, "scram-sha-512", "scram.ScramLoginModule", "")
+            text += _LOGIN.format(name, "plain", "plain.PlainLoginModule", f' user_{self.user}="{self.password}"')
+        return text
+
+    def format_options(self) -> list[str]:
+        """For Kafka's StorageTool: without a user that is there from the start, nobody could log in to make one."""
+        return ["--add-scram", f"SCRAM-SHA-512=[name={self.user},password={self.password}]"]
+
+
+class KafkaBroker:
+    """One broker that is its own controller. data: its folder; a broker that starts again on it has what it had.
+
+    locks: how it is secured, besides; default not.
+    """
+
+    def __init__(self, data: Path, port: int = 0, locks: Locks | None = None) -> None:
         _check_java()
+        self.locks = locks
         self.data = data.absolute()
         self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
@@ -145,13 +214,17 @@ class KafkaBroker:
         self._process: subprocess.Popen[bytes] | None = None
         self._classpath = f"{jars()}/*"
 
+    def variables(self) -> dict[str, str]:
+        """The settings of who uses it, where it is most secure."""
+        return self.locks.variables("sasl_ssl") if self.locks else {"VNOME_KAFKA": self.bootstrap}
+
     def start(self) -> None:
         """Starts it and waits until it answers. Raises BrokerError."""
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "log4j2.xml").write_text(_LOG4J.format(self.data / "kafka.log"))
         properties = self.data / "server.properties"  # written anew: the ports may be others than last time
         text = _PROPERTIES.format(port=self.port, controller=self._controller, data=self.data / "log")
-        properties.write_text(text)
+        properties.write_text(text + (self.locks.properties(self.port, self._controller) if self.locks else ""))
         if not (self.data / "log" / "meta.properties").exists():
             self._format(properties)
         with (self.data / "out.log").open("ab") as out:
@@ -163,6 +236,7 @@ class KafkaBroker:
 
     def _format(self, properties: Path) -> None:
         command = self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(properties))
+        command += self.locks.format_options() if self.locks else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
@@ -244,6 +318,8 @@ def _lines(log: Path) -> list[str]:
 class GivenBroker(KafkaBroker):
     """A broker that somebody else runs: nothing to start or stop here."""
 
+    locks = None
+
     def __init__(self, bootstrap: str) -> None:
         host, _, port = bootstrap.rpartition(":")
         if not host or not port.isdecimal():
@@ -260,11 +336,11 @@ class GivenBroker(KafkaBroker):
 
 
 @contextmanager
-def running_broker(port: int = 0, data: Path | None = None) -> Iterator[KafkaBroker]:
+def running_broker(port: int = 0, data: Path | None = None, locks: Locks | None = None) -> Iterator[KafkaBroker]:
     """A broker for the block; without `data` it leaves nothing behind."""
     folder = data or Path(tempfile.mkdtemp(prefix="vn-kafka-"))
     try:
-        broker = KafkaBroker(folder, port)
+        broker = KafkaBroker(folder, port, locks)
         try:
             broker.start()
             yield broker

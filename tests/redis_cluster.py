@@ -14,6 +14,7 @@ import redis
 from pipeline.buckets import CLUSTER_SLOTS
 from pipeline.embedded import server_binary
 from tests.ports import free_pair
+from tests.redis_locks import RedisLocks
 
 MASTERS = 3
 START_SECONDS = 30.0
@@ -21,20 +22,26 @@ START_SECONDS = 30.0
 
 @dataclass
 class Node:
-    """One master. process: None while it is stopped."""
+    """One master. locks: how it is secured, default not. process: None while it is stopped."""
 
     port: int
     folder: Path
+    locks: RedisLocks | None = None
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
     def client(self) -> "redis.Redis":
         """A connection to this node alone."""
-        return redis.Redis(port=self.port, socket_timeout=10)
+        url = self.locks.url(self.port) if self.locks else f"redis://127.0.0.1:{self.port}"
+        return redis.Redis.from_url(url, socket_timeout=10)
 
     def start(self) -> None:
         """Starts the server on what its folder holds."""
-        command = [server_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        listening = ["--port", str(self.port)]
+        if self.locks:
+            listening = [*self.locks.options(self.port), "--tls-cluster", "yes"]
+        binary = self.locks.binary if self.locks else server_binary()
+        command = [binary, *listening, "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--save", "", "--appendonly", "yes"]
         command += ["--cluster-port", str(self.port + 1), "--cluster-require-full-coverage", "no"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -48,15 +55,17 @@ class Node:
 
 
 class Cluster:
-    """A running cluster."""
+    """A running cluster. locks: how it is secured, default not."""
 
-    def __init__(self, folder: Path) -> None:
-        self.nodes = [Node(free_pair(), folder / str(number)) for number in range(MASTERS)]
+    def __init__(self, folder: Path, locks: RedisLocks | None = None) -> None:
+        self._locks = locks
+        self.nodes = [Node(free_pair(), folder / str(number), locks) for number in range(MASTERS)]
 
     @property
     def url(self) -> str:
         """For `VNOME_REDIS`."""
-        return f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
+        port = self.nodes[0].port
+        return self._locks.url(port, "rediss+cluster") if self._locks else f"redis+cluster://127.0.0.1:{port}"
 
     def start(self) -> None:
         """Starts the masters and shares out the slots. Raises TimeoutError when they do not find one another."""
@@ -103,10 +112,10 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
+def running_cluster(locks: RedisLocks | None = None) -> Iterator[Cluster]:
     """A cluster for the block."""
     folder = Path(tempfile.mkdtemp(prefix="vn-cluster-", dir="/tmp"))
-    cluster = Cluster(folder)
+    cluster = Cluster(folder, locks)
     try:
         cluster.start()
         yield cluster

@@ -30,6 +30,7 @@ from pipeline.query import QUERY_FPS
 from tests.commands import COMMAND
 from tests.kafka_broker import KafkaBroker
 from tests.ports import free_port
+from tests.redis_locks import RedisLocks
 
 WAIT_SECONDS = 60.0
 
@@ -43,16 +44,18 @@ def wait_until(check: Callable[[], object], what: str, seconds: float = WAIT_SEC
 
 
 class RedisWithFile:
-    """A server that keeps an append-only file, so that it can be killed."""
+    """A server that keeps an append-only file, so that it can be killed. locks: how it is secured, default not."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self.port = folder, free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+    def __init__(self, folder: Path, locks: RedisLocks | None = None) -> None:
+        self._folder, self._locks, self.port = folder, locks, free_port()
+        self.url = locks.url(self.port) if locks else f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
-        command = [server_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        listening = self._locks.options(self.port) if self._locks else ["--port", str(self.port)]
+        binary = self._locks.binary if self._locks else server_binary()
+        command = [binary, *listening, "--bind", "127.0.0.1", "--dir", str(self._folder)]
         command += ["--save", "", "--appendonly", "yes"]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_until(self._answers, "the test's Redis")
@@ -122,7 +125,7 @@ class Stack:
         return {
             **os.environ,
             "VNOME_REDIS": self.redis.url,
-            "VNOME_KAFKA": self.kafka.bootstrap,
+            **self.kafka.variables(),
             "VNOME_HOME": str(self.folder / "home"),
             "VNOME_LOG": "json",
             "OMP_NUM_THREADS": "1",
@@ -196,10 +199,13 @@ class Stack:
 
 
 @contextmanager
-def running_stack(kafka: KafkaBroker, topics: Topics) -> Iterator[Stack]:
-    """A stack for the block; everything that was started is stopped after it."""
+def running_stack(kafka: KafkaBroker, topics: Topics, locks: RedisLocks | None = None) -> Iterator[Stack]:
+    """A stack for the block; everything that was started is stopped after it. locks: of its Redis.
+
+    Its commands use the broker's most secure port, the tests themselves the plain one.
+    """
     folder = Path(tempfile.mkdtemp(prefix="vn-stack-", dir="/tmp"))
-    stack = Stack(folder, RedisWithFile(folder / "redis"), kafka, topics)
+    stack = Stack(folder, RedisWithFile(folder / "redis", locks), kafka, topics)
     stack.redis.start()
     try:
         yield stack
