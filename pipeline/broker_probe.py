@@ -26,7 +26,6 @@ NO_TLS = "set VNOME_KAFKA_SECURITY to plaintext or sasl_plaintext"
 CLOSES = "closes the connection; check that it is Kafka, and VNOME_KAFKA_SECURITY"
 NO_USERS = "takes no users; set VNOME_KAFKA_SECURITY to plaintext or ssl"
 WRONG_LOGIN = "does not take the user or the password; check VNOME_KAFKA_USER and VNOME_KAFKA_PASSWORD"
-
 NOT_KNOWN = "does not know the password itself; check who answers there"
 
 

@@ -260,7 +260,7 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
 def _open(url: str, address: str) -> Store:
     try:
         probe = redis.Redis.from_url(url.replace(CLUSTER, "", 1), **_options(answer_seconds=CONNECT_SECONDS))
-    except ValueError:  # their text may hold a part of the password
+    except ValueError:  # its text may hold a part of the password
         raise InputError(f"VNOME_REDIS={without_password(url)} cannot be read; accepted: {ACCEPTED}") from None
     try:
         with store_errors(address), closing(probe):
@@ -298,9 +298,9 @@ def _seeds(url: str) -> list[str]:
     scheme, separator, rest = url.partition("://")
     if CLUSTER not in scheme:
         return [url]
-    user, at, place = rest.rpartition("@")
-    hosts, slash, path = place.partition("/")
-    return [f"{scheme}{separator}{user}{at}{host}{slash}{path}" for host in hosts.split(",")]
+    end = next((place for place, sign in enumerate(rest) if sign in "/?"), len(rest))
+    user, at, hosts = rest[:end].rpartition("@")
+    return [f"{scheme}{separator}{user}{at}{host}{rest[end:]}" for host in hosts.split(",")]
 
 
 def without_password(url: str) -> str:

@@ -12,6 +12,7 @@ from pipeline.settings import settings
 from pipeline.store import open_store
 from tests.certificates import Authority
 from tests.commands import Vnome
+from tests.ports import free_port
 from tests.redis_cluster import running_cluster
 from tests.redis_locks import RedisLocks
 from tests.streaming import RedisWithFile
@@ -67,6 +68,9 @@ def test_a_cluster_over_tls(redis_locks: RedisLocks) -> None:
         assert store.fetch(names)[0] == [name.encode() for name in names]
         store.confirm()
         assert len({store.client.get_node_from_key(name) for name in names}) == 3  # type: ignore[attr-defined]
+        several = cluster.url.replace("@127", f"@127.0.0.1:{free_port()},127")
+        with open_store(several) as other:  # the first host is away
+            assert other.fetch(["{1}"])[0] == [b"{1}"]
         wrong = cluster.url.replace(redis_locks.password, SECRET)
         assert "wants another user or password" in told(wrong)
         single = cluster.url.replace("+cluster", "")
