@@ -47,6 +47,10 @@ class Query:
         """From now on codes this view alone, the one that matched; None: all of them again."""
         self._window.follow_only(view)
 
+    def forget_before(self, start_seconds: float) -> None:
+        """See `ViewWindow.forget_before`."""
+        self._window.forget_before(start_seconds)
+
     def views(self) -> list[FrameCodes]:
         """See `ViewWindow.views`."""
         return self._window.views()

@@ -21,6 +21,7 @@ LIVE_WINDOW_SECONDS = 6.0  # shorter than a clip's: what was on before must be f
 LIVE_STEP_SECONDS = 0.5
 WIDE_EVERY_SECONDS = 1.4  # every third decision
 CONFIRM_FOR_SECONDS = 4.0  # what is held is only confirmed for so long, then searched for anew
+SWITCH_SECONDS = 1.0  # of frames that do not confirm what is held: enough to look whether something else is on
 LOST_AFTER_SECONDS = 3.0  # without an accepted answer; a dark or blurred scene may take two
 STILL_EVERY_SECONDS = 2.0
 
@@ -183,6 +184,9 @@ class Evidence(Protocol):
     def follow_only(self, view: int | None) -> None:
         """From now on weigh this view alone; None: all of them again."""
 
+    def forget_before(self, start_seconds: float) -> None:
+        """Leaves out what came before a time."""
+
 
 class LiveDecider:
     """Decides twice a second what is on a live source.
@@ -195,6 +199,7 @@ class LiveDecider:
         self._matcher = matcher
         self.current = current
         self.held_at = self._decided_at = self._reported_at = self._searched_at = self._matched_at = at
+        self._confirmed_at = at
 
     def decide(self) -> list[LiveEvent]:
         """What changed with the frames that were added; nothing when the last decision is too recent."""
@@ -203,12 +208,26 @@ class LiveDecider:
             return []
         self._decided_at = now
         views = self._evidence.views()
-        if self.current is not None and now - self._matched_at < CONFIRM_FOR_SECONDS:
-            if self._matcher.confirms(views[self.current.view], self.current):
+        if self.current is not None and self._matcher.confirms(views[self.current.view], self.current):
+            self._confirmed_at = now
+            if now - self._matched_at < CONFIRM_FOR_SECONDS:
                 return self._matched(self.current, now)
-        match = self._matcher.match(views, self._worth_searching(now))
+        match = self._switched(views, now) or self._matcher.match(views, self._worth_searching(now))
         self._matched_at = now
         return self._nothing_matched(now) if match is None else self._matched(match, now)
+
+    def _switched(self, views: Sequence[FrameCodes], now: float) -> Match | None:
+        """What the frames show that came since the answer was last confirmed, when that is something else.
+
+        What came before, which speaks for the old answer, is forgotten then.
+        """
+        if self.current is None or now - self._confirmed_at < SWITCH_SECONDS:
+            return None
+        match = self._matcher.match([view.since(self._confirmed_at) for view in views], [])
+        if match is None or _same_place(self.current, match, now):
+            return None
+        self._evidence.forget_before(self._confirmed_at)
+        return match
 
     def end(self) -> list[LiveEvent]:
         """The source is over: what is held is lost."""
@@ -232,7 +251,7 @@ class LiveDecider:
         self.held_at = now
         self._evidence.follow_only(match.view)
         if self.current is None or not _same_place(self.current, match, now):
-            self.current, self._reported_at = match, now
+            self.current, self._reported_at, self._confirmed_at = match, now, now
             return [LiveEvent("found", now, match)]
         if now - self._reported_at >= STILL_EVERY_SECONDS * 0.95:
             self.current, self._reported_at = match, now

@@ -154,6 +154,11 @@ class ViewWindow:
         self.only = view
         self._joined = {}
 
+    def forget_before(self, start_seconds: float) -> None:
+        """Leaves out the frames before a time."""
+        self._frames = [frame for frame in self._frames if frame.pts_seconds >= start_seconds]
+        self._joined = {}
+
     def views(self) -> list[FrameCodes]:
         """What to match, in the order of `VIEWS`; empty where a view says nothing that another does not say."""
         nothing = FrameCodes.concatenate([])
