@@ -4,23 +4,26 @@ RUN := .venv
 DEV := .venv-dev
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
+PAGES := pipeline/bundled/pages/index.html
+WEB := edge/phone
 
-.PHONY: demo test lint bench kafka wheel clean help
+.PHONY: demo test lint bench kafka web pages-if-possible wheel clean help
 help:          ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: $(RUN)/.done      ## identify a simulated phone recording, with a picture to prove it
+demo: $(RUN)/.done $(if $(findstring --web,$(ARGS)),$(PAGES)) ## identify a simulated phone recording; ARGS=--web for a phone of your own
 	$(RUN)/bin/vnome demo $(ARGS)
 
-test: $(DEV)/.done      ## run every test this machine can run; make test ARGS="-m redis" passes arguments
+test: $(DEV)/.done pages-if-possible ## run every test this machine can run; make test ARGS="-m redis" passes arguments
 	$(DEV)/bin/python -m pytest --cov=pipeline --cov-report=term $(ARGS)
 
 lint: $(DEV)/.done      ## ruff and mypy
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
+	if command -v npm >/dev/null; then cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check; fi
 
-bench: bench-index-film bench-camera bench-stream bench-index ## all benchmarks
+bench: bench-index-film bench-camera bench-stream bench-index bench-gateway ## all benchmarks
 
 bench-%: $(DEV)/.done   ## one benchmark, tests/benchmarks/bench_NAME.py
 	$(DEV)/bin/python -m tests.benchmarks.bench_$(subst -,_,$*) $(ARGS)
@@ -28,7 +31,17 @@ bench-%: $(DEV)/.done   ## one benchmark, tests/benchmarks/bench_NAME.py
 kafka: $(DEV)/.done     ## Apache Kafka on 127.0.0.1:9092, until Ctrl-C; make kafka ARGS="--port 9093"
 	$(DEV)/bin/python -m tests.kafka_broker $(ARGS)
 
-wheel: $(DEV)/.done     ## build the wheel into dist/
+pages-if-possible:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(PAGES); else echo "no npm: tests of the pages are skipped"; fi
+
+web: $(PAGES)           ## build the pages of phone and studio into the package (Node.js 18 or later)
+
+$(PAGES): $(shell find $(WEB) -name node_modules -prune -o -type f -print)
+	@command -v npm >/dev/null || { echo "the pages need Node.js 18 or later with npm; install it (apt-get install npm)"; exit 1; }
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build -- --logLevel warn
+	touch $@
+
+wheel: $(DEV)/.done $(PAGES) ## build the wheel into dist/
 	$(DEV)/bin/python -m build --quiet --wheel
 
 $(RUN)/.done: pyproject.toml constraints.txt
@@ -42,4 +55,4 @@ $(DEV)/.done: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(RUN) $(DEV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage vnome-demo
+	rm -rf $(RUN) $(DEV) pipeline/bundled/pages $(WEB)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage vnome-demo

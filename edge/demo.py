@@ -76,10 +76,17 @@ def demo(
     seed: Annotated[int, typer.Option(help="Room, pose, light and hand of the phone.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the picture and the phone's recording.")] = Path("vnome-demo"),
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the pages for a phone of your own, over HTTPS.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="With --web.")] = 8443,
 ) -> int:
     """Film a film off a screen with a virtual phone and identify it live; a film that is not indexed is unknown."""
     started = time.monotonic()
     films = _films_in(folder) if folder else sample_films()
+    if web:
+        from edge.demo_web import serve_demo  # here, for it brings the gateway
+
+        serve_demo(films, port)
+        return EXIT_DONE
     *indexed, stranger = films
     shown = indexed[seed % len(indexed)]
     make_folder(out)

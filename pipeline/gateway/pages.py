@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from pipeline.gateway.problems import Problem
 
 PHONE, STUDIO = "index.html", "studio.html"
+READ = ["GET", "HEAD"]
 FOREVER = "public, max-age=31536000, immutable"  # names under assets/ carry a hash of what is in them
 NOT_BUILT = (
     "<!doctype html><html lang=en><title>VNOME</title><h1>The pages are not built</h1>"
@@ -27,15 +28,15 @@ def add_pages(app: FastAPI, folder: Path | None) -> None:
     """Serves the pages under every address that no other route has."""
     root = folder.resolve() if folder else None
 
-    @app.get("/studio/", include_in_schema=False)
+    @app.api_route("/studio/", methods=READ, include_in_schema=False)
     def without_slash() -> Response:
         return RedirectResponse("/studio", 308)  # the page's own addresses begin where it lies
 
-    @app.get("/studio", include_in_schema=False)
+    @app.api_route("/studio", methods=READ, include_in_schema=False)
     def studio() -> Response:
         return _page(root, STUDIO)
 
-    @app.get("/{name:path}", include_in_schema=False)
+    @app.api_route("/{name:path}", methods=READ, include_in_schema=False)
     def page(request: Request, name: str) -> Response:
         if root is None or name in ("", PHONE):
             if name in ("", PHONE, STUDIO):
