@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.gateway.parts import LIST_LIMIT
 from pipeline.live_wire import LAST_MS
 
+VideoId = Annotated[str, Path(max_length=200, description="Id of the video.", examples=["bikes"])]
+Language = Annotated[str, Path(max_length=40, description="Language tag.", examples=["en"])]
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="Entries to skip.")]
 Limit = Annotated[int, Query(ge=1, le=LIST_LIMIT, description="Entries to give at most.")]
 

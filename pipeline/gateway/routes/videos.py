@@ -13,7 +13,7 @@ from pipeline.errors import MissingError
 from pipeline.gateway.access import Managing, Parts, Querying, Watching
 from pipeline.gateway.films import WIDTHS
 from pipeline.gateway.listing import page_of
-from pipeline.gateway.models import CueList, CueText, Limit, Offset, Video, VideoChange, VideoList
+from pipeline.gateway.models import CueList, CueText, Language, Limit, Offset, Video, VideoChange, VideoId, VideoList
 from pipeline.gateway.parts import Gateway
 from pipeline.gateway.problems import Problem, answers
 from pipeline.subtitles import as_webvtt, read_cues
@@ -51,19 +51,19 @@ def videos(
 
 
 @router.get("/v1/videos/{video}", response_model=Video, responses=answers(404))
-def video(gateway: Parts, _: Querying, video: str) -> Video:
+def video(gateway: Parts, _: Querying, video: VideoId) -> Video:
     """One video."""
     return documents(gateway, [gateway.library.get(video)])[0]
 
 
 @router.patch("/v1/videos/{video}", response_model=Video, responses=answers(404))
-def change(gateway: Parts, _: Managing, video: str, body: VideoChange) -> Video:
+def change(gateway: Parts, _: Managing, video: VideoId, body: VideoChange) -> Video:
     """Gives a video another title, adds, replaces or deletes subtitles; all or nothing."""
     return documents(gateway, [gateway.details.change(video, body.title, body.subtitles)])[0]
 
 
 @router.delete("/v1/videos/{video}", status_code=204, responses=answers(404))
-def delete(gateway: Parts, _: Managing, video: str) -> Response:
+def delete(gateway: Parts, _: Managing, video: VideoId) -> Response:
     """Takes a video out of the catalogue, and deletes its film if it was uploaded here."""
     record = gateway.library.get(video)
     gateway.library.recover()
@@ -83,8 +83,8 @@ def delete(gateway: Parts, _: Managing, video: str) -> Response:
 def subtitles(
     gateway: Parts,
     _: Querying,
-    video: str,
-    language: str,
+    video: VideoId,
+    language: Language,
     format: Annotated[str, Query(pattern="^(vtt|json)$", description="vtt or json")] = "vtt",
 ) -> Any:
     """The subtitles of a video."""
@@ -95,7 +95,7 @@ def subtitles(
 
 
 @router.put("/v1/videos/{video}/subtitles/{language}", status_code=204, responses=answers(404), openapi_extra=_TEXT)
-async def put_subtitles(gateway: Parts, _: Managing, request: Request, video: str, language: str) -> Response:
+async def put_subtitles(gateway: Parts, _: Managing, request: Request, video: VideoId, language: Language) -> Response:
     """Adds or replaces subtitles; the body is a WebVTT or SRT file in UTF-8."""
     text = text_of(await request.body(), "the subtitles")
     await run_in_threadpool(gateway.details.change, video, None, {language: text})
@@ -103,7 +103,7 @@ async def put_subtitles(gateway: Parts, _: Managing, request: Request, video: st
 
 
 @router.delete("/v1/videos/{video}/subtitles/{language}", status_code=204, responses=answers(404))
-def delete_subtitles(gateway: Parts, _: Managing, video: str, language: str) -> Response:
+def delete_subtitles(gateway: Parts, _: Managing, video: VideoId, language: Language) -> Response:
     """Deletes subtitles."""
     if language not in gateway.library.get(video).subtitles:
         raise MissingError(f"video {video!r} has no subtitles in {language!r}")
@@ -112,7 +112,7 @@ def delete_subtitles(gateway: Parts, _: Managing, video: str, language: str) -> 
 
 
 @router.get("/v1/videos/{video}/poster", response_class=Response, responses={**answers(404), **_JPEG})
-def poster(gateway: Parts, _: Querying, video: str) -> Response:
+def poster(gateway: Parts, _: Querying, video: VideoId) -> Response:
     """The poster of a video."""
     found = gateway.details.poster(video)
     if found is None:
@@ -121,7 +121,7 @@ def poster(gateway: Parts, _: Querying, video: str) -> Response:
 
 
 @router.put("/v1/videos/{video}/poster", status_code=204, responses=answers(404), openapi_extra=_PICTURE)
-async def put_poster(gateway: Parts, _: Managing, request: Request, video: str) -> Response:
+async def put_poster(gateway: Parts, _: Managing, request: Request, video: VideoId) -> Response:
     """Sets the poster; the body is a JPEG or PNG picture."""
     small = await run_in_threadpool(poster_of_file, await request.body())
     await run_in_threadpool(gateway.details.set_poster, video, small)
@@ -129,7 +129,7 @@ async def put_poster(gateway: Parts, _: Managing, request: Request, video: str) 
 
 
 @router.delete("/v1/videos/{video}/poster", status_code=204, responses=answers(404))
-def delete_poster(gateway: Parts, _: Managing, video: str) -> Response:
+def delete_poster(gateway: Parts, _: Managing, video: VideoId) -> Response:
     """Deletes the poster."""
     gateway.details.set_poster(video, None)
     return Response(status_code=204)
@@ -145,7 +145,7 @@ def delete_poster(gateway: Parts, _: Managing, video: str) -> Response:
         416: {"description": "Range Not Satisfiable"},
     },
 )
-def film(gateway: Parts, _: Watching, video: str) -> FileResponse:
+def film(gateway: Parts, _: Watching, video: VideoId) -> FileResponse:
     """The film's file, or a range of it."""
     path = gateway.films.find(gateway.library.get(video))
     if path is None:
@@ -157,7 +157,7 @@ def film(gateway: Parts, _: Watching, video: str) -> FileResponse:
 def frame(
     gateway: Parts,
     _: Querying,
-    video: str,
+    video: VideoId,
     at: Annotated[float, Query(ge=0, le=1e6, allow_inf_nan=False, description="Moment, seconds.")] = 0.0,
     width: Annotated[int, Query(ge=WIDTHS[0], le=WIDTHS[1], description="Pixels of the longer side.")] = 320,
 ) -> Response:
