@@ -22,11 +22,14 @@ from kafka.admin import KafkaAdminClient
 from edge.demo import sample_films
 from edge.virtual_phone import VirtualPhone, preset
 from pipeline.broker import Topics
+from pipeline.camera_pictures import SIDE, CameraPictures
 from pipeline.detector import default_detector
 from pipeline.encoder import default_encoder
 from pipeline.frames import Frame
 from pipeline.jpeg import decode_jpeg
 from pipeline.media import read_frames
+from pipeline.sightings import Sightings
+from pipeline.store import open_store
 from pipeline.views import ViewReader, code_frames
 from tests.kafka_broker import KafkaBroker, running_broker
 from tests.streaming import Stack, film_frames, jpeg, play, running_stack, wait_until
@@ -100,6 +103,7 @@ def test_cameras_are_matched_to_film_and_second_and_coded_as_vnome_match_codes(s
     assert_coded_alike(stack, "hall-2", film_frames(BIKES))
     assert_events_are_on_kafka(stack)
     assert_sightings(stack, base, {camera: name for camera, (_, _, name) in plays.items()})
+    assert_pictures(stack, plays, base)
 
 
 @contextmanager
@@ -182,6 +186,21 @@ def assert_sightings(stack: Stack, base_ns: int, names: dict[str, str]) -> None:
         assert sighting["film_end"] - sighting["film_start"] == pytest.approx(
             sighting["end"] - sighting["start"], abs=0.6
         )
+
+
+def assert_pictures(stack: Stack, plays: dict[str, tuple[Path, float, str]], base_ns: int) -> None:
+    """Of each camera and of each sighting a picture is kept: the film's at the moment that is told with it."""
+    with open_store(stack.redis.url) as store:
+        pictures = CameraPictures(store)
+        for sighting in Sightings(store).find():
+            assert pictures.of_camera(sighting.camera) is not None
+            kept = pictures.of_sighting(sighting.id)
+            assert kept is not None
+            if sighting.camera != "phone":
+                moment = (kept.ts_ns - base_ns) / SECOND_NS
+                shown = next(read_frames(plays[sighting.camera][0], start_seconds=moment - 1e-3, max_side=SIDE))
+                seen = decode_jpeg(kept.jpeg).astype(float)
+                assert np.abs(seen - shown.image).mean() < 12  # grey levels; another moment is twice as far off
 
 
 def bad_values(small: list[bytes]) -> dict[str, list[bytes | None]]:
