@@ -226,7 +226,7 @@ class LiveMatcher:
         self._write(follower, changes, [frame.id for frame in frames])
 
     def _write(self, follower: CameraFollower, changes: Changes, done: Sequence[str]) -> None:
-        """One transaction: 1. events, 2. sightings, their pictures, 3. the session's state, 4. that the codes are done."""
+        """One transaction: 1. events, 2. sightings and pictures, 3. the session's state, 4. that the codes are done."""
         camera = follower.camera
         lease = keys.camera_matcher(camera)
 

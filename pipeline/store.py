@@ -231,17 +231,18 @@ def _in_words(error: RedisError, address: str) -> str:
     return f"failed: {text}"
 
 
-def open_store(url: str | None = None, home: Path | None = None) -> Store:
+def open_store(url: str | None = None, home: Path | None = None, answer_seconds: float = ANSWER_SECONDS) -> Store:
     """Opens the store of the settings, or another.
 
-    url: see `ACCEPTED`. home: data folder of the private server.
+    url: see `ACCEPTED`. home: data folder of the private server. answer_seconds: after which a server that hangs
+    counts as away.
     Raises InputError for a url of another form, StoreError when the server cannot be used.
     """
     chosen = settings().redis_url() if url is None else url
     if chosen == EMBEDDED:
         server = EmbeddedServer(home or settings().home)
         path = server.connect()
-        return Store(redis.Redis(unix_socket_path=str(path), **_options()), EMBEDDED_NAME, server)
+        return Store(redis.Redis(unix_socket_path=str(path), **_options(answer_seconds)), EMBEDDED_NAME, server)
     shown = without_password(chosen)
     address = f"Redis at {shown}"
     seeds = _seeds(chosen)
@@ -250,14 +251,14 @@ def open_store(url: str | None = None, home: Path | None = None) -> Store:
         _check_parameters(seed)
     for seed in seeds[:-1]:
         try:
-            return _open(seed, address)
+            return _open(seed, address, answer_seconds)
         except StoreError as error:
             if not isinstance(error.__cause__, ConnectionError | TimeoutError):
                 raise
-    return _open(seeds[-1], address)
+    return _open(seeds[-1], address, answer_seconds)
 
 
-def _open(url: str, address: str) -> Store:
+def _open(url: str, address: str, answer_seconds: float) -> Store:
     try:
         probe = redis.Redis.from_url(url.replace(CLUSTER, "", 1), **_options(answer_seconds=CONNECT_SECONDS))
     except ValueError:  # its text may hold a part of the password
@@ -266,7 +267,7 @@ def _open(url: str, address: str) -> Store:
         with store_errors(address), closing(probe):
             _check_server(probe, address, url)
             keeps_file = _keeps_file(probe)
-            return Store(_connect(url), address, keeps_file=keeps_file)
+            return Store(_connect(url, answer_seconds), address, keeps_file=keeps_file)
     except StoreError as error:
         hint = _tls_hint(error.__cause__, url.startswith(TLS))
         if not hint:
@@ -285,11 +286,12 @@ def _tls_hint(error: BaseException | None, is_tls: bool) -> str:
     return "closes the connection: it may speak TLS (rediss://)"
 
 
-def _connect(url: str) -> "redis.Redis":
+def _connect(url: str, answer_seconds: float) -> "redis.Redis":
     """A client of a server, or of a Cluster, which mostly offers the same methods."""
     if CLUSTER not in url.partition("://")[0]:
-        return redis.Redis.from_url(url, **_options())
-    cluster: Any = RedisCluster.from_url(url.replace(CLUSTER, "", 1), **_options(retries=CLUSTER_RETRIES))
+        return redis.Redis.from_url(url, **_options(answer_seconds))
+    options = _options(answer_seconds, CLUSTER_RETRIES)
+    cluster: Any = RedisCluster.from_url(url.replace(CLUSTER, "", 1), **options)
     return cluster  # type: ignore[no-any-return]
 
 
@@ -348,7 +350,7 @@ def _check_parameters(url: str) -> None:
     client_context(authority, certificate, key, SecretStr(given.get("ssl_password", "")))
 
 
-def _options(answer_seconds: float = ANSWER_SECONDS, retries: int = 0) -> dict[str, Any]:
+def _options(answer_seconds: float, retries: int = 0) -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": answer_seconds,

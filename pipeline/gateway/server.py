@@ -39,6 +39,7 @@ BURST_SECONDS = 3.0  # of the rate may come at once: a page asks for many poster
 CLIP_BYTES = 256 << 20  # of a clip to identify
 SMALL_BYTES = 4 << 20  # of any other body
 WORK_FACTOR, LEAST_WORK_SECONDS = 2.0, 600.0  # coding takes a twentieth of a film's length on a quiet machine
+ANSWER_SECONDS = 5.0  # of Redis; people wait for the answer
 STOP_SECONDS = 5.0  # for what is under way when the gateway is told to stop
 
 log = get_logger(__name__)
@@ -115,7 +116,7 @@ def serve_forever(options: Options, ready: Callable[[int], None] = lambda _: Non
     """
     options.check()
     metrics = Metrics()
-    with ExitStack() as parts, open_store() as store:
+    with ExitStack() as parts, open_store(answer_seconds=ANSWER_SECONDS) as store:
         listener = parts.enter_context(_listen(options.host, options.port))
         gateway = make_gateway(store, options, metrics)
         parts.enter_context(HealthServer(metrics, lambda: gateway.deciders.trouble, options.metrics_at))
