@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.backup import MANIFEST, restore_backup, write_backup
+from pipeline.details import Details
 from pipeline.errors import CatalogueError, InputError
 from pipeline.library import Library
 from pipeline.motion import Motion
@@ -19,6 +20,7 @@ from tests.memory_reference import film_codes
 pytestmark = pytest.mark.redis
 
 MOTION = Motion(np.tile(np.arange(-1, 2, dtype=np.int8), 256)[: 6 * 128].reshape(6, 128))
+POSTER = b"\xff\xd8 a picture"
 TEXTS = {"it": "WEBVTT\n\n00:00.000 --> 00:01.000\nperché\n"}
 
 
@@ -31,6 +33,7 @@ def library(store: Store) -> Library:
     filled = Library(store)
     filled.add(fields("one"), film_codes(1, 70), 70.0, 800, TEXTS, MOTION)
     filled.add(fields("two"), film_codes(2, 30), 30.0, 300, {})
+    Details(filled).set_poster("one", POSTER)
     return filled
 
 
@@ -49,6 +52,7 @@ def test_a_catalogue_comes_back_as_it_was(library: Library, store: Store, tmp_pa
         old = before[record.id]
         assert record.same_as(old)
         assert (record.frames, record.runs, record.duration_seconds) == (old.frames, old.runs, old.duration_seconds)
+    assert (Details(empty).poster("one"), Details(empty).poster("two")) == (POSTER, None)
     track, motion = empty.whole_track(empty.get("one").number)
     assert np.array_equal(track.codes, film_codes(1, 70).codes)
     assert np.array_equal(track.levels, film_codes(1, 70).levels)

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.bundles import Bundle, shipped_bundle
 from pipeline.errors import BundleError
-from pipeline.evidence import OUTLIER_SHARE, REPEAT_SHARE, EvidenceModel, frame_weights
+from pipeline.evidence import OUTLIER_SHARE, REPEAT_SHARE, ChanceMemory, EvidenceModel, frame_weights
 from pipeline.soft import SoftArray, levels_of, pack_soft, soft_of_levels, soft_of_margins, unpack_soft
 from tests.memory_reference import plain_evidence
 
@@ -74,6 +74,15 @@ def test_a_common_look_says_little() -> None:
     said = [float(model.evidence(seen, seen, model.log_chance(seen))[0, 0]) for model in (rare, common)]
     assert said[0] > 10
     assert said[1] < 2  # half of all films look like this: P(match) / P(chance) is about 1 / (0.5 / 2)
+
+
+def test_chances_are_remembered_as_they_are_and_not_without_end(rng: np.random.Generator) -> None:
+    model = plain_evidence()
+    memory = ChanceMemory(model, most=8)
+    query = rng.normal(0, 4, (20, 32)).astype(np.float32)
+    for rows in (query[:5], query[3:9], query, query[::-1], query[:0]):
+        assert memory.log_chance(rows) == pytest.approx(model.log_chance(rows) if len(rows) else [], rel=1e-9)
+    assert len(memory._known) == 8
 
 
 def test_frames_of_one_scene_share_their_weight() -> None:

@@ -98,7 +98,8 @@ def test_found_moved_another_film_and_lost(store: Store, matcher: Matcher, films
     channel.show(films["one"], 80, 8)  # somebody has skipped a part
     channel.show(films["two"], 30, 8)
     channel.show(None, 0, 12)
-    run(live(store, matcher), store)
+    one = live(store, matcher)
+    run(one, store)
     names = [(event, video) for _, event, video, _ in events(store)]
     assert names == [("found", "one"), ("moved", "one"), ("lost", "one"), ("found", "two"), ("lost", "two")]
     seen = Sightings(store).find()
@@ -107,6 +108,9 @@ def test_found_moved_another_film_and_lost(store: Store, matcher: Matcher, films
     for sighting in seen:
         assert sighting.end - sighting.start == pytest.approx(sighting.film_end - sighting.film_start, abs=0.1)
     assert seen[0].end - seen[0].start > 4
+    count = one._metrics.registry.get_sample_value
+    assert count("vnome_sighting_seconds_count") == 3
+    assert count("vnome_sighting_seconds_bucket", {"le": "3.0"}) == 0  # which the false-alarm watch counts
 
 
 def test_the_view_that_matched_is_told_to_the_processors(

@@ -30,6 +30,7 @@ def test_pages() -> None:
     with HealthServer(metrics, lambda: reasons["ready"], "0", lambda: reasons["stuck"]) as server:
         assert page(server, "readyz") == (503, "warming up\n")
         assert page(server, "healthz") == (200, "ok\n")
+        assert "vnome_ready 0.0" in page(server, "metrics")[1]
         reasons.update(ready=None, stuck="no poll for 99 s")
         assert page(server, "readyz?x=1") == (200, "ok\n")
         assert page(server, "healthz") == (503, "no poll for 99 s\n")
@@ -37,6 +38,7 @@ def test_pages() -> None:
         status, text = page(server, "metrics")
         assert status == 200
         assert 'vnome_frames_total{camera="lobby",outcome="coded"} 1.0' in text
+        assert "vnome_ready 1.0" in text
         assert "vnome_build_info" in text
         with pytest.raises(ServiceError, match=f"--metrics {server.port}"):
             HealthServer(metrics, lambda: None, str(server.port))

@@ -1,7 +1,9 @@
 """Queries and sessions with the real encoder, on a catalogue in memory."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -180,3 +182,39 @@ def test_live_session_follows_a_jump_to_another_film(encoder: Encoder, matcher: 
     assert found[-1] == 1
     assert events[-1].event == "lost"  # the source ended
     assert events[-1].match.number == 1
+
+
+def test_what_holds_is_confirmed_without_a_search(
+    encoder: Encoder, matcher: Matcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[float] = []
+    search = matcher.match
+
+    def counted(*arguments: Any) -> Any:
+        searched.append(1.0)
+        return search(*arguments)
+
+    monkeypatch.setattr(matcher, "match", counted)
+    events = events_of(list(clip(BIKES, 0, 10)), encoder, matcher)
+    assert (events[0].event, events[-1].event) == ("found", "lost")
+    assert events[-1].at > 9  # it held to the end
+    assert len(searched) <= 6  # of twenty decisions
+
+
+def test_another_film_is_told_within_two_seconds(encoder: Encoder, matcher: Matcher) -> None:
+    frames = [*clip(BIKES, 0, 6), *clip(BUNNY, 0, 5, shift=6.1)]
+    found = [(event.match.number, event.at) for event in events_of(frames, encoder, matcher) if event.event == "found"]
+    assert [number for number, _ in found] == [2, 1]
+    assert found[1][1] - 6.1 < 2.0
+
+
+def test_frames_that_show_nothing_do_not_confirm(matcher: Matcher, encoder: Encoder) -> None:
+    query = Query(encoder, 10.0)
+    fill(query, clip(BIKES, 2, 4))
+    held = matcher.match(query.views())
+    assert held is not None and matcher.confirms(query.views()[held.view], held)
+    later = replace(held, at_seconds=held.at_seconds + 3)  # the same film, elsewhere
+    assert not matcher.confirms(query.views()[held.view], later)
+    fill(query, noise(1.0, 4.1))
+    assert not matcher.confirms(query.views()[held.view], held)  # the newest speak against it
+    assert not matcher.confirms(query.views()[held.view].since(1000.0), held)
