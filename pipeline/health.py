@@ -97,6 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The three pages."""
         path = self.path.partition("?")[0]
         if path == "/metrics":
+            self.metrics.ready.set(self.not_ready() is None)
             self._answer(200, generate_latest(self.metrics.registry), CONTENT_TYPE_LATEST)
         elif path in ("/healthz", "/readyz"):
             reason = self.stuck() if path == "/healthz" else self.not_ready()

@@ -259,6 +259,9 @@ class LiveMatcher:
             log.warning("another matcher has taken a camera over", camera=camera)
             self._drop(camera)
             return
+        for sighting in changes.sightings.values():
+            if not sighting.open:
+                self._metrics.sighting_seconds.observe(sighting.end - sighting.start)
         now = time.time()
         for event in changes.events:
             self._metrics.match_events_total.labels(event.event).inc()

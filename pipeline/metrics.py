@@ -21,6 +21,7 @@ MOST_CAMERAS = 1000  # with series of their own; those beyond count as one, so t
 OTHER = "other"
 _STAGE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _LATENCY = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
+_SIGHTING = (1, 3, 10, 30, 60, 300, 1800, 7200)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -77,8 +78,26 @@ class Metrics:
             "vnome_http_requests_total", "Requests answered", ["route", "status"], registry=registry
         )
         self.uploads_total = Counter("vnome_uploads_total", "Uploads that came to an end", ["state"], registry=registry)
+        self.ready = Gauge("vnome_ready", "Whether it can work, as /readyz says", registry=registry)
+        self.sighting_seconds = Histogram(
+            "vnome_sighting_seconds", "How long what was found stayed on", buckets=_SIGHTING, registry=registry
+        )
+        self._add_index()
         self._cameras: set[str] = set()
         self._lock = threading.Lock()
+
+    def _add_index(self) -> None:
+        """What `pipeline.index_watch` measures. node: HOST:PORT of a server."""
+        registry = self.registry
+        self.index_postings = Gauge("vnome_index_postings", "Postings of the index", registry=registry)
+        self.index_videos = Gauge("vnome_index_videos", "Videos of the catalogue", registry=registry)
+        self.redis_memory_bytes = Gauge("vnome_redis_memory_bytes", "Memory in use", ["node"], registry=registry)
+        self.redis_memory_max_bytes = Gauge(
+            "vnome_redis_memory_max_bytes", "Memory that may be used", ["node"], registry=registry
+        )
+        self.redis_evicted_keys = Gauge(
+            "vnome_redis_evicted_keys", "Keys thrown away for lack of memory", ["node"], registry=registry
+        )
 
     def count_frame(self, camera: str, outcome: str) -> None:
         """One frame of a camera: coded, duplicate, sent, end."""

@@ -204,6 +204,8 @@ class Processor:
             # Not the blocking commit: this runs in the thread that would carry it out.
             self._consumer.commit_async(_to_kafka(offsets))
         self._offsets.drop(names)
+        for topic, number in names:
+            self._metrics.consumer_lag.remove(topic, str(number))  # it is told by whoever has the partition now
         log.info("revoked", partitions=[number for _, number in names], finished=done, lost=lost)
 
 

@@ -14,6 +14,7 @@ from pipeline.daemon import stop_on_signals
 from pipeline.encoder import default_encoder
 from pipeline.errors import EXIT_DONE, InputError
 from pipeline.health import HealthServer
+from pipeline.index_watch import IndexWatch
 from pipeline.library import Library
 from pipeline.live_matcher import LiveMatcher
 from pipeline.logs import configure
@@ -66,8 +67,11 @@ def matcher(
         live = LiveMatcher(store, matcher_of(CatalogueReference(library), bundle), library, metrics, own)
         open_parts.enter_context(HealthServer(metrics, live.not_ready, metrics_at, live.stuck))
         channels = ChannelIndexer(store, library, bundle.sha256)
-        indexing = threading.Thread(target=channels.run, args=(stop,), name="channels")
-        indexing.start()
+        beside = {"channels": channels.run, "index": IndexWatch(library, metrics).run}
+        threads = [threading.Thread(target=run, args=(stop,), name=name) for name, run in beside.items()]
+        for thread in threads:
+            thread.start()
         live.run(stop)
-        indexing.join()
+        for thread in threads:
+            thread.join()
     return EXIT_DONE

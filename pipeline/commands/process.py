@@ -1,6 +1,6 @@
 """`vnome process`: the stream processor."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -25,6 +25,7 @@ from pipeline.frame_worker import FrameWorker
 from pipeline.health import HealthServer
 from pipeline.library import Library
 from pipeline.logs import configure
+from pipeline.messages import Reason
 from pipeline.metrics import Metrics
 from pipeline.offsets import Offsets
 from pipeline.processor import Processor
@@ -66,6 +67,8 @@ def process(
     if recogniser is not None:
         stages.insert(1, Recognise(recogniser))
     stop, metrics, offsets = stop_on_signals(), Metrics(), Offsets()
+    for reason in get_args(Reason):
+        metrics.dead_letters_total.labels(reason)  # from 0 on: Prometheus does not see a series' first step
     with open_store() as store:
         Library(store).check_encoder(encoder.bundle.sha256)
         ensure_topics(servers, Topics(frames=topic, dead=dead_topic), partitions)

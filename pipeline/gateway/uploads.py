@@ -85,6 +85,8 @@ class Uploads:
         self._folder, self._library, self._films, self._sandbox = folder, library, films, sandbox
         self._details = Details(library)
         self._limits, self._metrics = limits, metrics
+        for state in OVER:
+            metrics.uploads_total.labels(state)  # from 0 on: Prometheus does not see a series' first step
         self._lock = threading.Lock()
         self._known: dict[str, Upload] = {}
         self._cancelled: set[str] = set()

@@ -221,3 +221,14 @@ def test_topics_are_made_once(kafka: KafkaBroker, topics: Topics) -> None:
 def test_a_broker_that_is_away_is_told() -> None:
     with pytest.raises(KafkaServiceError, match="cannot be reached"):
         ensure_topics([f"127.0.0.1:{free_port()}"], Topics())
+
+
+def test_the_lag_of_a_partition_that_goes_away_is_not_told_any_more() -> None:
+    metrics = Metrics()
+    unused: Any = None
+    processor = Processor(unused, "t", unused, Offsets(), metrics)
+    for partition in ("0", "1"):
+        metrics.consumer_lag.labels("t", partition).set(7)
+    processor.revoked([("t", 1)], lost=True)
+    (family,) = [family for family in metrics.registry.collect() if family.name == "vnome_consumer_lag"]
+    assert [sample.labels["partition"] for sample in family.samples] == ["0"]
