@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +25,7 @@ from pipeline.detector import default_detector
 from pipeline.embedded import IDLE_VARIABLE, Answer, ask, server_binary
 from pipeline.encoder import default_encoder
 from pipeline.errors import StoreError
+from pipeline.gateway.pages import built_pages
 from pipeline.logs import LIBRARIES
 from pipeline.settings import Settings, settings
 from pipeline.store import Store, open_store
@@ -37,6 +39,7 @@ SEED = 20140401
 START_SECONDS = 10.0
 REQUIRE_VARIABLE = "VNOME_REQUIRE"  # comma list of markers whose tests must not be skipped
 KAFKA_VARIABLE = "VNOME_TEST_KAFKA"  # HOST:PORT of a broker to test with, instead of one of our own
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "headless_shell")
 REDIS_VARIABLE = "VNOME_TEST_REDIS"  # URL of an empty database to test with, instead of a server of our own
 
 
@@ -59,8 +62,11 @@ def _no_server() -> str | None:
 
 
 def _no_browser() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "headless_shell")
-    return None if any(map(shutil.which, names)) else "no Chromium on this machine"
+    if not any(map(shutil.which, CHROMIUMS)):
+        return "no Chromium on this machine"
+    if find_spec("playwright") is None:
+        return "no package playwright: pip install playwright"
+    return None if built_pages() else "the pages are not built: make web"
 
 
 # marker -> why its tests cannot run here, or None
