@@ -1,4 +1,4 @@
-"""The catalogue in one portable file, and back: a zip with a manifest, and of each video its track, motion, subtitles.
+"""The catalogue in one portable file, and back: a zip with a manifest, and of each video what is stored of it.
 
 The look-up table is not in it: it follows from the tracks, in whatever layout the VNOME that restores uses.
 """
@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline import schema1
 from pipeline.details import Details
 from pipeline.errors import CatalogueError, InputError
 from pipeline.kept import Kept
+from pipeline.labels import LabelStore, Stretch
 from pipeline.library import Library, Outcome
 from pipeline.motion import Motion
 from pipeline.tracks import Track
@@ -25,7 +26,7 @@ from pipeline.videos import VideoFields, VideoRecord
 
 FORMAT, OLD_FORMAT = 2, 1  # the old one holds tracks and motion as they were in schema 1
 MANIFEST = "manifest.json"
-POSTER = "poster.jpg"
+POSTER, LABELS = "poster.jpg", "labels.json"
 FIELDS = tuple(part.name for part in fields(VideoFields))
 
 
@@ -77,7 +78,8 @@ def _kept(library: Library, record: VideoRecord) -> Kept | None:
     texts = {language: library.subtitles(record.id, language) for language in record.subtitles}
     fields = VideoFields(*(getattr(record, name) for name in FIELDS))
     poster = Details(library).poster(record.id)
-    return Kept(fields, record.duration_seconds, record.frames, track, motion, texts, poster)
+    labels = tuple(LabelStore(library.store).of(record.number))
+    return Kept(fields, record.duration_seconds, record.frames, track, motion, texts, poster, labels)
 
 
 def _write_video(archive: zipfile.ZipFile, number: int, video: Kept) -> dict[str, Any]:
@@ -89,6 +91,8 @@ def _write_video(archive: zipfile.ZipFile, number: int, video: Kept) -> dict[str
         archive.writestr(f"{number}/motion.bin", video.motion.pack())
     if video.poster is not None:
         archive.writestr(f"{number}/{POSTER}", video.poster)
+    if video.labels:
+        archive.writestr(f"{number}/{LABELS}", json.dumps([astuple(one) for one in video.labels], ensure_ascii=False))
     for language, text in video.texts.items():
         archive.writestr(f"{number}/subtitles/{language}", text)
     about = {"number": number, "duration_seconds": video.duration_seconds, "frames": video.frames}
@@ -136,6 +140,9 @@ def _restore_video(library: Library, archive: zipfile.ZipFile, entry: dict[str, 
     texts = {language: archive.read(f"{number}/subtitles/{language}").decode() for language in entry["subtitles"]}
     video = VideoFields(**{name: entry[name] for name in FIELDS})
     outcome = library.add(video, track, float(entry["duration_seconds"]), int(entry["frames"]), texts, motion)
+    if f"{number}/{LABELS}" in set(archive.namelist()):
+        stretches = [Stretch(*parts) for parts in json.loads(archive.read(f"{number}/{LABELS}"))]
+        LabelStore(library.store).put(library.get(video.id).number, stretches)
     if f"{number}/{POSTER}" in set(archive.namelist()):
         Details(library).set_poster(video.id, archive.read(f"{number}/{POSTER}"))
     return Restored(video.id, outcome)

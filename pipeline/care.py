@@ -3,6 +3,7 @@
 every video has its number, every number its video
 a track has as many runs as its record says
 the look-up table holds exactly the postings that follow from every track, but for those of common codes (stop words)
+the labels of videos and the videos of labels are the same
 nothing is stored under a number that neither is in the catalogue nor is being worked on
 the count of postings is the sum over all videos, that of a partition of the table what its buckets hold
 """
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from pipeline import keys
 from pipeline.buckets import mix
 from pipeline.codes import CodeArray
+from pipeline.labels import LabelStore
 from pipeline.library import Library
 from pipeline.postings import COMMON, Postings
 from pipeline.store import Store
@@ -60,7 +62,7 @@ class Care:
             self._library.recover()
         records = self._library.videos()
         faults = [*self._numbers(records, mend), *self._postings(records, mend), *self._strays(mend)]
-        return [*faults, *self._count(mend), *self._partitions(mend)]
+        return [*faults, *self._labels(records, mend), *self._count(mend), *self._partitions(mend)]
 
     def _numbers(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
         with self._store.errors():
@@ -125,7 +127,7 @@ class Care:
         return dict(tallies), np.concatenate(common)
 
     def _strays(self, mend: bool) -> Iterator[Fault]:
-        for pattern in (keys.TRACKS, keys.MOTIONS, keys.SUBTITLES, keys.POSTERS):
+        for pattern in (keys.TRACKS, keys.MOTIONS, keys.SUBTITLES, keys.POSTERS, keys.LABELS_OF_VIDEOS):
             with self._store.errors():
                 names = [bytes(name) for name in self._client.scan_iter(match=pattern, count=1000)]
             for name in sorted(names):
@@ -136,6 +138,15 @@ class Care:
                     with self._store.errors():
                         self._client.delete(name)
                 yield Fault(f"number {number}", f"{name.decode()} of a video that is not there", mend)
+
+    def _labels(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
+        names = {record.number: record.id for record in records}
+
+        def is_new(number: int) -> bool:
+            return number not in names and (number in self._library.in_work() or bool(self._library.resolve([number])))
+
+        for number, text in LabelStore(self._store).faults(list(names), is_new, mend):
+            yield Fault(names.get(number, f"number {number}"), text, mend)
 
     def _count(self, mend: bool) -> Iterator[Fault]:
         def read(pipe: Any) -> tuple[int, int]:

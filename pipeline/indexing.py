@@ -13,10 +13,12 @@ from pipeline.codes import FrameCodes
 from pipeline.encoder import BATCH_FRAMES, Corners, FrameEncoder, batches_of_one_size, whole_picture
 from pipeline.errors import MediaError
 from pipeline.frames import Frame
+from pipeline.labels import EVERY_SECONDS, Labeller, Stretch
 from pipeline.letterbox import ActiveArea
 from pipeline.media import probe, read_frames, read_key_frames
 from pipeline.motion import Motion, block_lights
 from pipeline.prefetch import read_ahead
+from pipeline.recogniser import Recogniser
 from pipeline.tracks import Track
 
 INDEX_FPS = 12.5  # every other frame of a 25 fps film: dense enough that a query's phase does not matter
@@ -39,10 +41,13 @@ class CodedFilm:
     frames: int
 
 
-def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]) -> CodedFilm:
+def code_film(
+    path: Path, encoder: FrameEncoder, report: Callable[[float], None], labeller: Labeller | None = None
+) -> CodedFilm:
     """Codes a film, its black bars set aside.
 
-    report: called with the film's second reached. Raises MediaError when the film cannot be read.
+    report: called with the film's second reached. labeller: is shown the frames, too.
+    Raises MediaError when the film cannot be read.
     """
     frames, inside = open_film(path)
     parts: list[FrameCodes] = []
@@ -51,11 +56,23 @@ def code_film(path: Path, encoder: FrameEncoder, report: Callable[[float], None]
         corners = [inside if inside is not None else whole_picture(frame.image) for frame in batch]
         parts.append(encoder.encode_views(batch, [corners])[0])
         lights += [block_lights(frame.image, where) for frame, where in zip(batch, corners, strict=True)]
+        if labeller is not None:
+            labeller.add(batch, corners)
         report(batch[-1].pts_seconds)
     coded = FrameCodes.concatenate(parts)
     if len(coded) == 0:
         raise MediaError(f"{path}: no picture in it could be decoded; check the file with a player")
     return film_of_codes(replace(coded, lights=np.stack(lights)))
+
+
+def label_film(path: Path, recogniser: Recogniser, report: Callable[[float], None]) -> list[Stretch]:
+    """What a film shows, when it need not be coded. Raises MediaError when the film cannot be read."""
+    labeller, end = Labeller(recogniser), 0.0
+    for frame in read_frames(path, max_fps=1 / EVERY_SECONDS, max_side=INDEX_MAX_SIDE):
+        labeller.add([frame], [whole_picture(frame.image)])
+        end = frame.pts_seconds
+        report(end)
+    return labeller.stretches(max(end, probe(path).duration_seconds or 0.0))
 
 
 def film_of_codes(coded: FrameCodes) -> CodedFilm:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from pipeline.labels import Stretch
 from pipeline.motion import Motion
 from pipeline.tracks import Track
 from pipeline.videos import VideoFields
@@ -11,7 +12,7 @@ from pipeline.videos import VideoFields
 class Kept:
     """All that is stored of a video, but for what follows from it. texts: subtitles by language.
 
-    poster: a JPEG picture.
+    poster: a JPEG picture. labels: what it shows and when.
     """
 
     fields: VideoFields
@@ -21,3 +22,4 @@ class Kept:
     motion: Motion | None = field(repr=False)
     texts: dict[str, str] = field(repr=False)
     poster: bytes | None = field(default=None, repr=False)
+    labels: tuple[Stretch, ...] = field(default=(), repr=False)

@@ -13,6 +13,7 @@ VIDEOS = CATALOGUE + "videos"  # hash: video id -> JSON record
 NUMBERS = CATALOGUE + "numbers"  # hash: video number -> video id; what is not here is invisible to queries
 REBUILD = CATALOGUE + "rebuild"  # string with a time to live: the process that rebuilds it
 PENDING = CATALOGUE + "pending"  # hash: video number -> JSON of a change that is not finished
+LABELS = CATALOGUE + "labels"  # hash: label -> how many stretches have it
 POSTINGS = CATALOGUE + "postings"  # string: postings of all visible videos
 
 
@@ -60,7 +61,7 @@ def confirmed(tag: str) -> str:
 
 LUT = "vnome:lut:*"  # pattern: states and buckets
 TRACKS, MOTIONS, SUBTITLES = "vnome:track:*", "vnome:motion:*", "vnome:subtitles:*"  # patterns
-POSTERS = "vnome:poster:*"  # pattern
+POSTERS, LABELS_OF_VIDEOS = "vnome:poster:*", "vnome:labels:*"  # patterns
 
 
 def track(number: int, block: int) -> str:
@@ -91,6 +92,16 @@ def subtitles(number: int) -> str:
 def poster(number: int) -> str:
     """String: a small JPEG picture, of the video with this number; absent when it has none."""
     return f"vnome:poster:{{{number}}}"
+
+
+def labels(number: int) -> str:
+    """String: JSON of what the video with this number shows and when; absent when nothing is known of it."""
+    return f"vnome:labels:{{{number}}}"
+
+
+def label(name: str) -> str:
+    """Sorted set: `number:start:end`, in tenths of a second, of the stretches with this label -> score."""
+    return f"{CATALOGUE}label:{name}"
 
 
 def number_in(name: bytes) -> int:

@@ -19,6 +19,7 @@ import redis
 from pipeline import keys
 from pipeline.errors import CatalogueError, MissingError, StoreError
 from pipeline.journal import Journal, entry_text, lost
+from pipeline.labels import LabelStore
 from pipeline.lut import RedisLut
 from pipeline.motion import Motion
 from pipeline.postings import Postings
@@ -346,6 +347,7 @@ class Library:
         self._client.delete(keys.subtitles(number))
         self._client.delete(keys.motion(number))
         self._client.delete(keys.poster(number))
+        LabelStore(self.store).remove(number)
         self._journal.finish(number)
 
     def _remove_postings(self, number: int, track: Track) -> None:

@@ -55,6 +55,8 @@ class Relay:
         self._wait = FIRST_WAIT_SECONDS  # before Redis is tried again
         self._token = uuid.uuid4().hex
         self._thread = threading.Thread(target=self._run, name=f"relay {name}", daemon=True)
+        for outcome in ("delivered", "retried", "given up"):
+            metrics.deliveries_total.labels(name, outcome)  # from 0 on: Prometheus does not see a series' first step
 
     def __enter__(self) -> "Relay":
         with self._open_store() as store, store.errors():

@@ -1,6 +1,7 @@
-"""Search of the catalogue by words: videos by their titles, moments by what is said in them.
+"""Search of the catalogue by words: videos by their titles, moments by what they show and by what is said in them.
 
-A search reads the subtitles of every video that has some, language by language; it holds no index of its own.
+Labels have an index, so that finding them costs what is found. Of subtitles there is none: a search reads those of
+every video that has some.
 """
 
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pipeline.errors import InputError, MissingError
+from pipeline.labels import LabelStore
 from pipeline.library import Library
 from pipeline.subtitles import read_cues
 from pipeline.videos import VideoRecord
@@ -35,28 +37,59 @@ class Hit:
         return {**asdict(self), **times}
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What to look for, beside the words. None and 0 are no bound.
+
+    kind: only these. language: of subtitles; a tag finds its variants, too. video: in this one. shortest: seconds.
+    """
+
+    kind: Kind | None = None
+    language: str | None = None
+    video: str | None = None
+    shortest: float = 0.0
+
+
 class Search:
     """Finds words in a library. Raises StoreError."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._labels = LabelStore(library.store)
 
-    def find(self, query: str, kind: Kind | None = None, language: str | None = None) -> list[Hit]:
-        """What has all words of the query, whatever their case: titles first, then moments by video and time.
+    def find(self, query: str, wanted: Wanted = Wanted()) -> list[Hit]:
+        """What has all words of the query, whatever their case: titles, then labels best first, then what is said.
 
-        kind: only these. language: of subtitles; a tag finds its variants, too. Raises InputError for no word at all.
+        Raises InputError for no word at all, MissingError for a video that is not there.
         """
         words = query.casefold().split()
         if not words:
             raise InputError("the search has no word; give one")
-        records = self._library.videos()
-        found = list(_titles(records, words)) if kind in (None, "title") else []
-        if kind in (None, "subtitle"):
-            for record in records:
-                found += self._said(record, words, language)
-                if len(found) >= MOST_HITS:
-                    return found[:MOST_HITS]
-        return found
+        found: list[Hit] = []
+        if wanted.kind in (None, "label"):
+            found += self._shown(words, wanted.video)
+        if wanted.kind != "label":
+            records = [self._library.get(wanted.video)] if wanted.video else self._library.videos()
+            if wanted.kind in (None, "title"):
+                found = [*_titles(records, words), *found]
+            if wanted.kind in (None, "subtitle"):
+                for record in records:
+                    found += self._said(record, words, wanted.language)
+                    if len(found) >= MOST_HITS:
+                        break
+        return [hit for hit in found if hit.until_seconds - hit.at_seconds >= wanted.shortest][:MOST_HITS]
+
+    def _shown(self, words: list[str], video: str | None) -> list[Hit]:
+        """Moments by label; what is read grows with what is found."""
+        names = [name for name in self._labels.names() if _has_all(name, words)]
+        found = [entry for name in names for entry in self._labels.find(name, MOST_HITS)]
+        records = self._library.resolve([number for number, _ in found])
+        hits = [
+            Hit("label", record.id, record.title, one.start, one.end, one.label, None, round(one.score, 4))
+            for number, one in found
+            if (record := records.get(number)) is not None and video in (None, record.id)
+        ]
+        return sorted(hits, key=lambda hit: (-(hit.score or 0.0), hit.video, hit.at_seconds))
 
     def _said(self, record: VideoRecord, words: list[str], language: str | None) -> Iterator[Hit]:
         for spoken in record.subtitles:

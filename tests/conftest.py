@@ -27,6 +27,7 @@ from pipeline.encoder import default_encoder
 from pipeline.errors import StoreError
 from pipeline.gateway.pages import built_pages
 from pipeline.logs import LIBRARIES
+from pipeline.recogniser import default_recogniser
 from pipeline.settings import Settings, settings
 from pipeline.store import Store, open_store
 from tests.certificates import Authority
@@ -105,7 +106,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="vn-", dir="/tmp"))  # pytest's own is too long for a socket
     monkeypatch.setenv("VNOME_HOME", str(parent / "h"))
     monkeypatch.setenv(IDLE_VARIABLE, "2")
-    caches = (settings, default_encoder, default_detector)
+    caches = (settings, default_encoder, default_detector, default_recogniser)
     for cache in caches:
         cache.cache_clear()
     yield parent / "h"

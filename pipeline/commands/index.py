@@ -8,9 +8,11 @@ import typer
 from pipeline.console import complain, print_json, progress_bar
 from pipeline.encoder import Encoder, default_encoder
 from pipeline.errors import EXIT_DONE, InputError
-from pipeline.indexing import code_film, fingerprint
+from pipeline.indexing import code_film, fingerprint, label_film
+from pipeline.labels import Labeller, LabelStore
 from pipeline.library import Library
 from pipeline.media import probe
+from pipeline.recogniser import default_recogniser
 from pipeline.store import open_store
 from pipeline.subtitles import check_language, read_cues
 from pipeline.videos import VideoFields
@@ -26,6 +28,9 @@ def index(
         list[str] | None,
         typer.Option(metavar="LANG=FILE", help="Subtitles (WebVTT or SRT), for one film; may be repeated."),
     ] = None,
+    relabel: Annotated[
+        bool, typer.Option("--relabel", help="Label anew also what is unchanged, with the model of VNOME_RECOGNISER.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Add videos to the catalogue. What is there already and unchanged is left alone."""
@@ -34,7 +39,9 @@ def index(
     texts = _read_subtitles(subtitles or [])
     failures: list[str] = []
     readable = [film for film in films if _is_readable(film, failures)]
-    done = _index_films(readable, video_id, title, texts, json, failures) if readable else []
+    if relabel and default_recogniser() is None:
+        raise InputError("--relabel needs a model; set VNOME_RECOGNISER to the folder of its bundle")
+    done = _index_films(readable, video_id, title, texts, json, failures, relabel) if readable else []
     if json:
         print_json({"videos": done, "errors": failures})
     return InputError.exit_code if failures else EXIT_DONE
@@ -47,6 +54,7 @@ def _index_films(
     subtitles: dict[str, str],
     json: bool,
     failures: list[str],
+    relabel: bool,
 ) -> list[dict[str, Any]]:
     """Indexes one film after the other; one that fails does not keep the others from it."""
     encoder = default_encoder()
@@ -57,7 +65,7 @@ def _index_films(
         for film in films:
             name = video_id or film.stem
             try:
-                result = _index_film(library, encoder, film, name, title or name, subtitles)
+                result = _index_film(library, encoder, film, name, title or name, subtitles, relabel)
             except InputError as error:
                 _note(error, failures)
                 continue
@@ -83,7 +91,7 @@ def _note(error: InputError, failures: list[str]) -> None:
 
 
 def _index_film(
-    library: Library, encoder: Encoder, film: Path, name: str, title: str, subtitles: dict[str, str]
+    library: Library, encoder: Encoder, film: Path, name: str, title: str, subtitles: dict[str, str], relabel: bool
 ) -> dict[str, Any]:
     fields = VideoFields(
         id=name,
@@ -92,12 +100,19 @@ def _index_film(
         fingerprint=fingerprint(film),
         encoder=encoder.bundle.sha256,
     )
-    known = library.unchanged(fields, subtitles)
+    known, recogniser = library.unchanged(fields, subtitles), default_recogniser()
+    labels = LabelStore(library.store)
     if known is not None:
+        if recogniser is not None and (relabel or not labels.of(known.number)):
+            with progress_bar(f"label {name}", known.duration_seconds) as bar:
+                labels.put(known.number, label_film(film, recogniser, bar.to))
         return _row(name, title, "unchanged", known.duration_seconds, known.runs)
     with progress_bar(f"index {name}", probe(film).duration_seconds) as bar:
-        coded = code_film(film, encoder, bar.to)
+        labeller = Labeller(recogniser) if recogniser is not None else None
+        coded = code_film(film, encoder, bar.to, labeller)
     outcome = library.add(fields, coded.track, coded.duration_seconds, coded.frames, subtitles, coded.motion)
+    if labeller is not None:
+        labels.put(library.get(name).number, labeller.stretches(coded.duration_seconds))
     return _row(name, title, outcome, coded.duration_seconds, len(coded.track.codes))
 
 

@@ -14,6 +14,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ from pipeline.encoder import default_encoder
 from pipeline.errors import InputError, MediaError, ServiceError, StoreError, VnomeError
 from pipeline.frames import Frame
 from pipeline.indexing import code_film, fingerprint
+from pipeline.labels import Labeller
 from pipeline.library import Library
 from pipeline.match_document import match_document
 from pipeline.matching import matcher_of
 from pipeline.media import probe, read_frames
 from pipeline.query import QUERY_FPS
+from pipeline.recogniser import default_recogniser
 from pipeline.reference import CatalogueReference
 from pipeline.session import identify_clip
 from pipeline.store import Store, open_store
@@ -47,7 +50,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints is no answer
     os.nice(NICENESS)
-    default_encoder(), default_detector()
+    default_encoder(), default_detector(), default_recogniser()
     limit_memory(int(sys.argv[1]))
     work = Work(answers)
     for line in sys.stdin:
@@ -115,7 +118,9 @@ class Work:
                 line = {"progress": round(seconds, 2), "of": declared}
                 print(json.dumps(line), file=self._answers, flush=True)
 
-        coded = code_film(path, default_encoder(), report)
+        recogniser = default_recogniser()
+        labeller = Labeller(recogniser) if recogniser is not None else None
+        coded = code_film(path, default_encoder(), report, labeller)
         track = coded.track
         arrays: dict[str, Any] = {"start_ms": track.start_ms, "codes": track.codes, "levels": track.levels}
         if coded.motion is not None:
@@ -129,6 +134,7 @@ class Work:
             "duration_seconds": coded.duration_seconds,
             "fingerprint": fingerprint(path),
             "encoder": default_encoder().bundle.sha256,
+            "labels": [astuple(one) for one in labeller.stretches(coded.duration_seconds)] if labeller else [],
         }
 
 

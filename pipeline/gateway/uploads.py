@@ -23,6 +23,7 @@ from pipeline.details import Details
 from pipeline.errors import InputError, ServiceError, StoreError, VnomeError
 from pipeline.gateway.films import Films
 from pipeline.gateway.sandbox import Cancelled, Report, Sandbox
+from pipeline.labels import LabelStore, Stretch
 from pipeline.library import Library
 from pipeline.logs import get_logger
 from pipeline.metrics import Metrics
@@ -228,6 +229,8 @@ class Uploads:
                 self._library.recover()
                 self._library.add(fields, track, coded["duration_seconds"], coded["frames"], upload.subtitles, motion)
                 self._details.set_poster(upload.video, poster)
+                stretches = [Stretch(*parts) for parts in coded["labels"]]
+                LabelStore(self._library.store).put(self._library.get(upload.video).number, stretches)
             except StoreError as error:
                 log.warning("Redis is away, an upload waits", error=str(error))
                 if self._stop.wait(RETRY_SECONDS):

@@ -10,6 +10,7 @@ import pytest
 from pipeline.backup import MANIFEST, restore_backup, write_backup
 from pipeline.details import Details
 from pipeline.errors import CatalogueError, InputError
+from pipeline.labels import LabelStore, Stretch
 from pipeline.library import Library
 from pipeline.motion import Motion
 from pipeline.store import Store
@@ -34,6 +35,7 @@ def library(store: Store) -> Library:
     filled.add(fields("one"), film_codes(1, 70), 70.0, 800, TEXTS, MOTION)
     filled.add(fields("two"), film_codes(2, 30), 30.0, 300, {})
     Details(filled).set_poster("one", POSTER)
+    LabelStore(store).put(filled.get("one").number, [Stretch("dog", 1.0, 4.0, 0.75)])
     return filled
 
 
@@ -52,6 +54,7 @@ def test_a_catalogue_comes_back_as_it_was(library: Library, store: Store, tmp_pa
         old = before[record.id]
         assert record.same_as(old)
         assert (record.frames, record.runs, record.duration_seconds) == (old.frames, old.runs, old.duration_seconds)
+    assert LabelStore(store).find("dog", 9) == [(empty.get("one").number, Stretch("dog", 1.0, 4.0, 0.75))]
     assert (Details(empty).poster("one"), Details(empty).poster("two")) == (POSTER, None)
     track, motion = empty.whole_track(empty.get("one").number)
     assert np.array_equal(track.codes, film_codes(1, 70).codes)

@@ -10,7 +10,7 @@ from pipeline.care import Care
 from pipeline.details import Details
 from pipeline.errors import InputError, MissingError
 from pipeline.library import Library
-from pipeline.search import Search
+from pipeline.search import Search, Wanted
 from pipeline.store import Store
 from pipeline.videos import VideoFields
 from tests.commands import Vnome
@@ -93,7 +93,7 @@ def test_search_finds_titles_first(library: Library) -> None:
         ("subtitle", "one", "en"),
         ("subtitle", "word", "it"),
     ]
-    assert [hit.video for hit in Search(library).find("word", "subtitle", "it")] == ["word"]
+    assert [hit.video for hit in Search(library).find("word", Wanted("subtitle", "it"))] == ["word"]
 
 
 def test_the_search_command(
@@ -108,7 +108,7 @@ def test_the_search_command(
         return
     monkeypatch.setenv("VNOME_REDIS", redis_url)
     vnome = Vnome(capsys)
-    assert vnome("search", "one", "WORD").out == "0:00:01.00  one  subtitle  One word\n"
+    assert vnome("search", "one", "WORD").out == "0:00:01.00 - 0:00:02.00  one  subtitle  One word\n"
     assert vnome("search", "one", "--json").document["total"] == 2
     assert vnome("search", "nothing").code == 1
     assert vnome("search", " ").failed_with(2, "no word")

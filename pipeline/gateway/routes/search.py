@@ -8,7 +8,7 @@ from pipeline.gateway.access import Parts, Querying
 from pipeline.gateway.listing import page_of
 from pipeline.gateway.models import Limit, Offset, SearchResult, SearchResults
 from pipeline.gateway.problems import answers
-from pipeline.search import Search
+from pipeline.search import Search, Wanted
 
 router = APIRouter(tags=["search"])
 
@@ -19,18 +19,20 @@ _SORTS = {
 }
 
 
-@router.get("/v1/search", response_model=SearchResults, responses=answers())
+@router.get("/v1/search", response_model=SearchResults, responses=answers(404))
 def search(
     gateway: Parts,
     _: Querying,
     q: Annotated[str, Query(min_length=1, max_length=200, description="All its words must be there.")],
     kind: Annotated[Literal["title", "subtitle", "label"] | None, Query(description="Default: all.")] = None,
     language: Annotated[str | None, Query(max_length=40, description="Of subtitles.")] = None,
+    video: Annotated[str | None, Query(max_length=200, description="In this one alone.")] = None,
+    shortest: Annotated[float, Query(ge=0, le=1e6, allow_inf_nan=False, description="Seconds.")] = 0.0,
     sort: Annotated[str, Query(description="rank, video or at_seconds; - before it: descending")] = "rank",
     offset: Offset = 0,
     limit: Limit = 50,
 ) -> SearchResults:
-    """Videos by their titles, and moments by what is said in them; in the rank of the search titles come first."""
-    found = list(enumerate(Search(gateway.library).find(q, kind, language)))
+    """Videos by title, moments by what they show (labels) and by what is said in them; in this order by rank."""
+    found = list(enumerate(Search(gateway.library).find(q, Wanted(kind, language, video, shortest))))
     page = [SearchResult(**hit.document()) for _, hit in page_of(found, sort, _SORTS, offset, limit)]
     return SearchResults(results=page, total=len(found))
