@@ -1,14 +1,18 @@
 """ONNX Runtime sessions of bundles."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import onnxruntime
 
 from pipeline.bundles import Bundle
 from pipeline.errors import BundleError
+from pipeline.settings import settings
 
 CPU_PROVIDER = "CPUExecutionProvider"
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds in a period, or max, and the period
 
 Signature = Mapping[str, str]  # name of an input or output -> ONNX Runtime's name of its type
 
@@ -20,7 +24,7 @@ def open_session(bundle: Bundle, threads: int, inputs: Signature, outputs: Signa
     Raises BundleError when the model cannot be loaded or has other inputs and outputs than these.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or settings().model_threads() or 0
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(bundle.model_path), options, providers=providers())
@@ -50,7 +54,17 @@ def cpu_workers(threads: int | None) -> int:
 
     GridSample and many small operators use one thread within a run, so that runs side by side are faster.
     """
-    return (threads or os.cpu_count() or 1) if providers() == [CPU_PROVIDER] else 1
+    return (threads or settings().model_threads() or usable_cpus()) if providers() == [CPU_PROVIDER] else 1
+
+
+def usable_cpus(quota: Path = CPU_QUOTA) -> int:
+    """Processors that this process may keep busy: fewer than the machine's where it is bound, or in a container."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        most, period = quota.read_text(encoding="ascii").split()
+        return max(1, min(bound, math.ceil(int(most) / int(period))))
+    except (OSError, ValueError):  # no cgroup of its own, or no limit
+        return bound
 
 
 def _load_errors() -> tuple[type[Exception], ...]:

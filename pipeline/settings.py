@@ -8,6 +8,7 @@ import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.errors import InputError
 from pipeline.secret_file import secret_of
 
 EMBEDDED = "embedded"
@@ -25,6 +26,7 @@ class Settings(BaseSettings):
     kafka_...: see `pipeline.kafka_security`.
     encoder, detector: folders of bundles; default those that VNOME ships.
     recogniser: folder of a bundle that labels frames; default none.
+    threads: see `model_threads`.
     """
 
     model_config = SettingsConfigDict(env_prefix="VNOME_")
@@ -35,6 +37,7 @@ class Settings(BaseSettings):
     encoder: Path | None = None
     detector: Path | None = None
     recogniser: Path | None = None
+    threads: str = ""
     kafka: str = ""
     kafka_security: str = PLAINTEXT
     kafka_user: str = ""
@@ -52,6 +55,14 @@ class Settings(BaseSettings):
         """
         url = secret_of("VNOME_REDIS", self.redis, self.redis_file)
         return EMBEDDED if url is None else url.get_secret_value()
+
+    def model_threads(self) -> int | None:
+        """Processor threads of the models, None for all that the process may use. Raises InputError for no number."""
+        if not self.threads:
+            return None
+        if not self.threads.isascii() or not self.threads.isdigit() or int(self.threads) < 1:
+            raise InputError(f"VNOME_THREADS={self.threads} is no number of threads; give 1 or more, or unset it")
+        return int(self.threads)
 
 
 @cache

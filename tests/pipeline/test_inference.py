@@ -1,5 +1,6 @@
 """Sessions of ONNX Runtime, and what is said when a bundle does not fit."""
 
+import os
 from pathlib import Path
 
 import onnxruntime
@@ -7,8 +8,9 @@ import pytest
 
 from pipeline.bundles import load_bundle, shipped_bundle
 from pipeline.encoder import ENCODER
-from pipeline.errors import BundleError
-from pipeline.inference import CPU_PROVIDER, cpu_workers, open_session, providers
+from pipeline.errors import BundleError, InputError
+from pipeline.inference import CPU_PROVIDER, cpu_workers, open_session, providers, usable_cpus
+from pipeline.settings import settings
 from tests.bundle_samples import put_model
 
 INPUTS = {"frames": "tensor(uint8)", "corners": "tensor(float)"}
@@ -60,3 +62,26 @@ def test_only_a_processor_shares_a_batch_out(monkeypatch: pytest.MonkeyPatch) ->
     assert cpu_workers(None) >= 1
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU_PROVIDER])
     assert cpu_workers(3) == 1
+
+
+@pytest.mark.parametrize(
+    ("quota", "cpus"), [("max 100000\n", None), ("150000 100000\n", 2), ("10000 100000\n", 1), ("?", None)]
+)
+def test_a_container_that_may_use_less_runs_fewer_threads(
+    quota: str, cpus: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    (tmp_path / "cpu.max").write_text(quota)
+    assert usable_cpus(tmp_path / "cpu.max") == (cpus or 64)
+    assert usable_cpus(tmp_path / "none") == 64
+
+
+def test_the_number_of_threads_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU_PROVIDER])
+    monkeypatch.setenv("VNOME_THREADS", "3")
+    assert cpu_workers(None) == 3
+    assert cpu_workers(5) == 5
+    settings.cache_clear()
+    monkeypatch.setenv("VNOME_THREADS", "-1")
+    with pytest.raises(InputError, match="VNOME_THREADS=-1 is no number"):
+        cpu_workers(None)
