@@ -49,7 +49,13 @@ _BODY = {
 }
 
 
-@router.post("/v1/identify", response_model=Identified, responses=answers(409, 415), openapi_extra=_BODY)
+@router.post(
+    "/v1/identify",
+    response_model=Identified,
+    response_model_exclude_none=True,
+    responses=answers(409, 415),
+    openapi_extra=_BODY,
+)
 async def identify(gateway: Parts, _: Querying, request: Request) -> Any:
     """Identifies a recorded clip: a file, or its codes. No match means unknown."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
