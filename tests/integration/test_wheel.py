@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.demo import sample_films
+from pipeline.gateway.pages import built_pages
 
 ROOT = Path(__file__).parents[2]
 NOT_NEEDED = ("torch", "onnx", "onnxscript", "pdqhash", "pytest")
@@ -55,7 +56,11 @@ def test_wheel_holds_code_and_bundle_and_nothing_else(wheel: Path) -> None:
     assert "pipeline/bundled/encoder/card.json" in names
     assert "pipeline/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert wheel.stat().st_size < 5 << 20
+    assert not any("node_modules" in name or name.endswith(".ts") for name in names)
+    if built_pages() is not None:
+        assert {"pipeline/bundled/pages/index.html", "pipeline/bundled/pages/studio.html"} <= set(names)
+        assert any(name.startswith("pipeline/bundled/pages/assets/") and name.endswith(".wasm") for name in names)
+    assert wheel.stat().st_size < 12 << 20  # of which 4 MB are the runtime of the phone
 
 
 def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
