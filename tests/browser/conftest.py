@@ -10,6 +10,7 @@ from edge.demo import sample_films
 from pipeline.store import open_store
 from tests.browser.clips import Filmed, film_a_screen, write_clip
 from tests.browser.driving import Chromiums, shots_folder
+from tests.browser.studio import Studio, furnish
 from tests.commands import BIKES, BUNNY, CARPHONE
 from tests.gateways import RunningGateway, running_gateway
 from tests.pipeline.gateway.conftest import add_film
@@ -83,3 +84,10 @@ def phone_gateway() -> Iterator[RunningGateway]:
             add_film(store, bikes, {language: cues(language, 10) for language in SPOKEN})
             add_film(store, bunny)
         yield gateway
+
+
+@pytest.fixture(scope="package")
+def studio(reels: Reels) -> Iterator[Studio]:
+    """A gateway for holders of keys, with much to look at."""
+    with running_gateway("--films", str(sample_films()[BIKES].parent)) as gateway:
+        yield furnish(gateway, reels.bikes)
