@@ -15,7 +15,8 @@ RULES = sorted((DEPLOY / "monitoring" / "rules").glob("*.yml"))
 TARGET = {"job", "instance", "le"}  # which Prometheus adds, and histograms have
 FOREIGN = {"up": TARGET, "process_start_time_seconds": TARGET, "process_resident_memory_bytes": TARGET}
 FOREIGN["process_cpu_seconds_total"] = TARGET
-_NAME = re.compile(r"\b(?:vnome[_:][a-z0-9_:]+|up|process_[a-z_]+)\b(?:\{(?P<labels>[^}]*)\})?")
+FOREIGN["ALERTS"] = {"alertname", "alertstate"}
+_NAME = re.compile(r"\b(?:vnome[_:][a-z0-9_:]+|ALERTS|up|process_[a-z_]+)\b(?:\{(?P<labels>[^}]*)\})?")
 _MATCHER = re.compile(r'([a-z_]+)\s*(?:=~|!~|!=|=)\s*"')
 
 

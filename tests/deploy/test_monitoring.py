@@ -68,7 +68,10 @@ def test_every_alert_leads_to_what_to_do(rule: dict[str, dict[str, str]]) -> Non
     assert anchor == str(rule["alert"]).lower()
 
 
-@pytest.mark.parametrize("path", [*RULES, *TESTS], ids=lambda path: f"{path.parent.name}/{path.name}")
+PROVISIONING = sorted((MONITORING / "grafana").glob("provisioning/*/*.yml"))
+
+
+@pytest.mark.parametrize("path", [*RULES, *TESTS, *PROVISIONING], ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_yaml_is_tidy(path: object) -> None:
     config = YamlLintConfig(file=str(DEPLOY / ".yamllint.yaml"))
     text = (MONITORING / str(path)).read_text()
