@@ -21,6 +21,7 @@ LIVE_WINDOW_SECONDS = 6.0  # shorter than a clip's: what was on before must be f
 LIVE_STEP_SECONDS = 0.5
 WIDE_EVERY_SECONDS = 1.4  # every third decision
 CONFIRM_FOR_SECONDS = 4.0  # what is held is only confirmed for so long, then searched for anew
+NEW_SECONDS = 1.8  # an answer is searched for anew after so long: the second it was found from hardly tells its speed
 SWITCH_SECONDS = 1.0  # of frames that do not confirm what is held: enough to look whether something else is on
 LOST_AFTER_SECONDS = 3.0  # without an accepted answer; a dark or blurred scene may take two
 STILL_EVERY_SECONDS = 2.0
@@ -199,7 +200,7 @@ class LiveDecider:
         self._matcher = matcher
         self.current = current
         self.held_at = self._decided_at = self._reported_at = self._searched_at = self._matched_at = at
-        self._confirmed_at = at
+        self._confirmed_at = self._found_at = at
 
     def decide(self) -> list[LiveEvent]:
         """What changed with the frames that were added; nothing when the last decision is too recent."""
@@ -210,7 +211,8 @@ class LiveDecider:
         views = self._evidence.views()
         if self.current is not None and self._matcher.confirms(views[self.current.view], self.current):
             self._confirmed_at = now
-            if now - self._matched_at < CONFIRM_FOR_SECONDS:
+            new = self._matched_at - self._found_at < NEW_SECONDS
+            if now - self._matched_at < (NEW_SECONDS if new else CONFIRM_FOR_SECONDS):
                 return self._matched(self.current, now)
         match = self._switched(views, now) or self._matcher.match(views, self._worth_searching(now))
         self._matched_at = now
@@ -251,10 +253,11 @@ class LiveDecider:
         self.held_at = now
         self._evidence.follow_only(match.view)
         if self.current is None or not _same_place(self.current, match, now):
-            self.current, self._reported_at, self._confirmed_at = match, now, now
+            self.current, self._reported_at, self._confirmed_at, self._found_at = match, now, now, now
             return [LiveEvent("found", now, match)]
+        self.current = match  # the newest says best where the film is by now
         if now - self._reported_at >= STILL_EVERY_SECONDS * 0.95:
-            self.current, self._reported_at = match, now
+            self._reported_at = now
             return [LiveEvent("still", now, match)]
         return []
 

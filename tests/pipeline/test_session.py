@@ -201,6 +201,25 @@ def test_what_holds_is_confirmed_without_a_search(
     assert len(searched) <= 6  # of twenty decisions
 
 
+def test_a_wrong_speed_of_the_first_answer_is_mended_soon(
+    encoder: Encoder, matcher: Matcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, answers = matcher.match, 0
+
+    def hasty(*arguments: Any) -> Any:
+        nonlocal answers
+        found = search(*arguments)
+        answers += found is not None
+        return replace(found, speed=1.1) if found is not None and answers == 1 else found
+
+    monkeypatch.setattr(matcher, "match", hasty)
+    first, *told, _ = events_of(list(clip(BIKES, 0, 10)), encoder, matcher)
+    assert first.match.speed == 1.1
+    assert told[0].at - first.at <= 2.5
+    # a film from its start: its moment is the time of the source
+    assert max(abs(event.match.film_seconds(event.at + 1) - (event.at + 1)) for event in told) < 0.25
+
+
 def test_another_film_is_told_within_two_seconds(encoder: Encoder, matcher: Matcher) -> None:
     frames = [*clip(BIKES, 0, 6), *clip(BUNNY, 0, 5, shift=6.1)]
     found = [(event.match.number, event.at) for event in events_of(frames, encoder, matcher) if event.event == "found"]
