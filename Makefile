@@ -7,7 +7,7 @@ ARGS ?=
 PAGES := pipeline/bundled/pages/index.html
 WEB := edge/phone
 
-.PHONY: demo test lint bench kafka web pages-if-possible wheel clean help
+.PHONY: demo test lint bench kafka web deploy-test pages-if-possible wheel clean help
 help:          ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -30,6 +30,9 @@ bench-%: $(DEV)/.done   ## one benchmark, tests/benchmarks/bench_NAME.py
 
 kafka: $(DEV)/.done     ## Apache Kafka on 127.0.0.1:9092, until Ctrl-C; make kafka ARGS="--port 9093"
 	$(DEV)/bin/python -m tests.kafka_broker $(ARGS)
+
+deploy-test:            ## images and compose stack proved here: built, started, crashed, upgraded; minutes
+	deploy/test $(ARGS)
 
 pages-if-possible:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(PAGES); else echo "no npm: tests of the pages are skipped"; fi

