@@ -21,6 +21,7 @@ from pipeline.logs import configure, get_logger
 from pipeline.messages import CHANNEL, KEEP_SECONDS, MOST_KEEP_SECONDS, QUERY, REFERENCE, is_id
 from pipeline.metrics import Metrics
 from pipeline.query import QUERY_FPS
+from pipeline.tracing import start_tracing
 
 RETRY_SECONDS = (0.5, 15.0)  # first and longest, while the broker is away at the start
 LIVE_DELIVERY_MS = 10_000  # a live frame that Kafka has not taken by then has lost its value
@@ -62,6 +63,7 @@ def ingest(
 ) -> int:
     """Send cameras to Kafka (VNOME_KAFKA). Stops orderly on Ctrl-C; a file ends with its end."""
     configure()
+    start_tracing("vnome-ingest")
     options = {"fps": fps, "loop": loop, "encode": encode, "role": role, "video": video, "title": title, "keep": keep}
     cameras = _cameras(source, camera, config, options, budget)
     servers = bootstrap_servers()

@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from pipeline.messages import CHANNEL, CODE, JPEG, KEEP_SECONDS, QUERY, frame_headers
 from pipeline.metrics import Metrics
+from pipeline.tracing import HEADER, root_span
 
 BUDGET_BYTES = 2_000_000  # 4 s of 640 x 360 JPEG at 10 frames a second and more
 WAIT_SECONDS = 0.2
@@ -114,6 +115,10 @@ class CameraSender:
         self._seq += 1
         more = {"views": message.views, "encoder": message.encoder} if message.type == CODE else {}
         more |= self._keep
+        with root_span("ingest.send", camera=self._camera, seq=self._seq) as trace:
+            self._hand_on(message, more | ({HEADER: trace} if trace else {}))
+
+    def _hand_on(self, message: Outgoing, more: dict[str, str]) -> None:
         headers = frame_headers(message.ts_ns, self._seq, message.type, self._role, self._video, **more)
         size = len(message.value)
         try:

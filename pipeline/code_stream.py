@@ -13,6 +13,7 @@ from typing import Any
 from pipeline import keys
 from pipeline.messages import CHANNEL, FrameMessage
 from pipeline.store import Store
+from pipeline.tracing import is_sampled
 from pipeline.views import CodedFrame
 from pipeline.wire import pack_readings, unpack_readings
 
@@ -83,6 +84,11 @@ class StoredFrame:
         only = self.fields.get(b"o")
         readings = unpack_readings(self.fields[b"c"], len(views), pts_seconds)
         return CodedFrame(pts_seconds, dict(zip(views, readings, strict=True)), None if only is None else int(only))
+
+    @property
+    def trace(self) -> str:
+        """Its traceparent, where its trace is recorded."""
+        return self.fields.get(b"p", b"").decode()
 
     def labels(self) -> list[tuple[str, float]]:
         """What recognition said."""
@@ -170,6 +176,8 @@ def _fields(entry: CodeEntry) -> list[Any]:
     fields: list[Any] = ["t", entry.message.ts_ns, "n", entry.message.seq, "v", bytes(views), "c", readings]
     if entry.coded.only is not None:
         fields += ["o", entry.coded.only]
+    if is_sampled(entry.message.trace):
+        fields += ["p", entry.message.trace]
     if entry.labels:
         fields += ["l", json.dumps([[label, round(share, 3)] for label, share in entry.labels])]
     return fields

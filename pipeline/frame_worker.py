@@ -28,6 +28,7 @@ from pipeline.references import References
 from pipeline.stages.decode import Decode
 from pipeline.stages.work import CameraFrame, Memories, Stage
 from pipeline.store import Store
+from pipeline.tracing import records_span
 
 T = TypeVar("T")
 
@@ -215,7 +216,9 @@ class FrameWorker:
     def _prepare(self, batch: Batch) -> None:
         """Checks and decodes a batch's records; what is wrong with one becomes a letter."""
         started = time.monotonic()
-        for record, result in zip(batch.records, self._pool.map(self._decoded_frame, batch.records), strict=True):
+        with records_span("process.decode", batch.records):
+            results = list(self._pool.map(self._decoded_frame, batch.records))
+        for record, result in zip(batch.records, results, strict=True):
             if isinstance(result, BadMessage):
                 batch.letters.append(letter_of(record, result))
             else:
@@ -250,7 +253,8 @@ class FrameWorker:
             return
         started = time.monotonic()
         try:
-            stage.work(batch.frames)
+            with records_span(f"process.{stage.name}", batch.records):
+                stage.work(batch.frames)
         except Exception:  # noqa: BLE001  whatever a picture does to a model, the other frames must go on
             batch.frames = [one for one in batch.frames if self._survives(stage, one, batch)]
         self._metrics.stage_seconds.labels(stage.name).observe(time.monotonic() - started)
@@ -294,7 +298,8 @@ class FrameWorker:
         if not coded:
             return
         entries = [CodeEntry(one.message, one.coded, one.labels) for one in coded if one.coded is not None]
-        new, follow = self._insist(lambda: self._stream.push(entries))
+        with records_span("process.push", batch.records):
+            new, follow = self._insist(lambda: self._stream.push(entries))
         self._insist(lambda: self._pictures.put(self._pictures_due(coded)))
         now = time.time()
         for one, is_new in zip(coded, new, strict=True):

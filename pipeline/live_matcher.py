@@ -28,6 +28,7 @@ from pipeline.metrics import Metrics
 from pipeline.session import LIVE_WINDOW_SECONDS
 from pipeline.sightings import Sightings
 from pipeline.store import Store
+from pipeline.tracing import frames_span
 
 GROUP = "matchers"
 LEASE_MS = 10_000
@@ -221,7 +222,8 @@ class LiveMatcher:
         follower = self._followers[camera]
         self._fed_at[camera] = time.monotonic()
         started = time.monotonic()
-        changes = follower.advance(frames)
+        with frames_span("match.decide", (frame.trace for frame in frames), camera=camera, frames=len(frames)):
+            changes = follower.advance(frames)
         self._metrics.stage_seconds.labels("match").observe(time.monotonic() - started)
         self._write(follower, changes, [frame.id for frame in frames])
 

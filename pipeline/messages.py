@@ -8,6 +8,7 @@ type             image/jpeg (also when not there), application/vnd.vnome.code, a
 role             query (also when not there), reference, or channel
 video            id of the video that a reference frame belongs to, or of the channel that is on the air
 keep             of a channel: for how many seconds it is kept; not there: two hours
+traceparent      of the frame's trace; see `pipeline.tracing`
 views, encoder   of codes: numbers of `pipeline.views.VIEWS`, with commas; SHA-256 of the model that made them
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.tracing import HEADER, read_trace
 from pipeline.views import VIEWS, WHOLE
 from pipeline.wire import LONG_BYTES
 
@@ -58,7 +60,7 @@ class Place:
 class FrameMessage:
     """One checked message. views: of a code message. encoder: SHA-256 of the coding model, empty when not given.
 
-    keep_seconds: of a channel.
+    keep_seconds: of a channel. trace: its traceparent, empty when it has none.
     """
 
     camera: str
@@ -72,6 +74,7 @@ class FrameMessage:
     views: tuple[int, ...] = ()
     encoder: str = ""
     keep_seconds: int = KEEP_SECONDS
+    trace: str = ""
 
 
 def is_id(text: str) -> bool:
@@ -120,6 +123,7 @@ def parse_message(
         _views(texts, value or b"") if kind == CODE else (),
         texts.get("encoder", ""),
         max(1, _number(texts, "keep", KEEP_SECONDS, MOST_KEEP_SECONDS)),
+        read_trace(texts.get(HEADER, "")),
     )
 
 

@@ -25,6 +25,7 @@ from pipeline.reference import CatalogueReference
 from pipeline.relay import Relay
 from pipeline.settings import settings
 from pipeline.store import open_store
+from pipeline.tracing import start_tracing
 from pipeline.webhooks import Webhook
 
 
@@ -46,6 +47,7 @@ def matcher(
 ) -> int:
     """Follow all cameras in Redis and say what is on them, until Ctrl-C or SIGTERM."""
     configure()
+    start_tracing("vnome-matcher")
     own = name or f"{socket.gethostname()}-{os.getpid()}"
     hooks = [Webhook(url, webhook_secret) for url in webhook or []]
     twice = [hook.shown for k, hook in enumerate(hooks) if hook.shown in {other.shown for other in hooks[:k]}]

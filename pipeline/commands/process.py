@@ -36,6 +36,7 @@ from pipeline.stages.encode import Encode
 from pipeline.stages.recognise import Recognise
 from pipeline.stages.work import Stage
 from pipeline.store import open_store
+from pipeline.tracing import start_tracing
 
 
 def process(
@@ -60,6 +61,7 @@ def process(
 ) -> int:
     """Code frames from Kafka (VNOME_KAFKA) and push the codes to Redis (VNOME_REDIS), until Ctrl-C or SIGTERM."""
     configure()
+    start_tracing("vnome-process")
     servers = bootstrap_servers()
     encoder = default_encoder()
     stages: list[Stage] = [Detect(default_detector() if detect else None), Encode(encoder)]

@@ -8,6 +8,7 @@ import typer
 from pipeline.errors import EXIT_DONE
 from pipeline.gateway.server import Options, serve_forever
 from pipeline.logs import configure
+from pipeline.tracing import start_tracing
 
 _MB = 1 << 20
 
@@ -44,6 +45,7 @@ def serve(
 ) -> int:
     """Serve phones, the studio page and the HTTP interface, until Ctrl-C or SIGTERM."""
     configure()
+    start_tracing("vnome-serve")
     options = Options(
         host=host,
         port=port,

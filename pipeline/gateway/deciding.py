@@ -14,6 +14,7 @@ from pipeline.errors import InputError, StoreError
 from pipeline.gateway.phone import Phone
 from pipeline.logs import get_logger
 from pipeline.metrics import Metrics
+from pipeline.tracing import root_span
 
 RETRY_SECONDS = 0.5  # while Redis is away
 
@@ -67,7 +68,8 @@ class Deciders:
 
     def _decide(self, seat: Seat) -> None:
         try:
-            seat.phone.work()
+            with root_span("gateway.decide"):
+                seat.phone.work()
         except InputError as error:
             seat.left = True
             seat.refuse(error)
