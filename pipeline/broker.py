@@ -38,6 +38,8 @@ MOST_MESSAGE_BYTES = 9_000_000  # of the dead letters: the largest frame that is
 FETCHED_BYTES = 16_000_000  # at once, of all partitions of a processor
 ALL_RECORDS = 1_000_000  # more than fit in it
 BOOTSTRAP_MS = 10_000
+# Members learn from a heartbeat that others have come or gone; frames of partitions that move wait for it.
+HEARTBEAT_SECONDS = 0.2
 REQUEST_MS = 15_000
 _AWAY = "cannot be reached; check that it runs, and VNOME_KAFKA"
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
@@ -143,7 +145,7 @@ def open_consumer(servers: Sequence[str], group: str, instance: str | None, sess
             max_poll_records=ALL_RECORDS,
             fetch_max_bytes=FETCHED_BYTES,
             session_timeout_ms=round(session_seconds * 1000),
-            heartbeat_interval_ms=round(session_seconds * 1000 / 4),
+            heartbeat_interval_ms=round(min(HEARTBEAT_SECONDS, session_seconds / 4) * 1000),
             max_partition_fetch_bytes=MOST_MESSAGE_BYTES,
             fetch_max_wait_ms=100,
             request_timeout_ms=REQUEST_MS,

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from proof import stand_ins
 from proof.engine import Engine, MissingError
-from proof.stack import FILMS, NOT_OURS, Stack, wait_for
+from proof.stack import FILMS, NOT_OURS, Inside, Stack, wait_for
 from proof.table import Note, Table
 
 FILM, OTHER, STRANGER = "bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4"
 CAMERA, VIDEO = "lobby", "bikes"
 CORE = ("kafka", "redis", "gateway", "processor", "matcher", "films", "camera")
-LOAD = tuple(f"load-{k}" for k in range(4))
-LOAD_FPS = "5"  # of each of them
+LOAD_CAMERAS, LOAD_FPS = 4, 5  # of each of them
 CALM_SECONDS = 30.0
 MOST_P99 = 3.0  # times the calm one
 
@@ -131,7 +130,7 @@ def edge(stack: Stack, engine: Engine, table: Table, folder: Path) -> None:
 
 def heals(stack: Stack, table: Table, services: tuple[str, ...]) -> None:
     """Each container crashes in turn; meanwhile frames come, and none that Kafka acknowledged is lost."""
-    load = stack.start_inside("load", "frames.py", f"{FILMS}/{FILM}", LOAD_FPS, *LOAD)
+    load = _load(stack, "load")
     time.sleep(5)
     for service in services:
         for container in stack.containers(service):
@@ -147,8 +146,10 @@ def heals(stack: Stack, table: Table, services: tuple[str, ...]) -> None:
 
 def restarts(stack: Stack, table: Table) -> None:
     """Processors are replaced one by one under load."""
-    with table.check("rolling restart of processors under load") as note:
-        load = stack.start_inside("roll", "frames.py", f"{FILMS}/{FILM}", LOAD_FPS, *LOAD)
+    delays: list[tuple[float, float]] = []
+    calm = rolling = ended = 0.0
+    with table.check("rolling restart of processors under load: no frame lost") as note:
+        load = _load(stack, "roll")
         time.sleep(8)
         calm = time.time()
         time.sleep(CALM_SECONDS)
@@ -159,14 +160,14 @@ def restarts(stack: Stack, table: Table) -> None:
         time.sleep(2)
         ended = time.time()
         told = load.finish()
+        delays = [(ts, delay) for ts, delay in told["latencies"]]
         _nothing_lost(note, told)
-        still = _p99([delay for ts, delay in told["latencies"] if calm <= ts < rolling])
-        moved = _p99([delay for ts, delay in told["latencies"] if rolling <= ts < ended])
-        note.tell(
-            f"capture to code p99 {still * 1000:.0f} ms calm, {moved * 1000:.0f} ms during the {ended - rolling:.0f} s "
-            f"of it ({moved / still:.1f} times; at most {MOST_P99:.0f})"
-        )
-        note.require(moved <= MOST_P99 * still, "p99 at most 3 times the calm one")
+        note.tell(f"two processors in {ended - rolling:.0f} s")
+    with table.check("rolling restart of processors under load: capture to code, p99") as note:
+        still = _p99([delay for ts, delay in delays if calm <= ts < rolling])
+        moved = _p99([delay for ts, delay in delays if rolling <= ts < ended])
+        note.tell(f"{still * 1000:.0f} ms calm, {moved * 1000:.0f} ms during it ({moved / still:.1f} times)")
+        note.require(moved <= MOST_P99 * still, f"at most {MOST_P99:.0f} times the calm one")
 
 
 def upgrades(stack: Stack, table: Table) -> None:
@@ -207,6 +208,11 @@ def replicated(stack: Stack, table: Table) -> None:
         note.tell(f"{masters} masters, {slots} slots, {copies} copies in step")
         note.require((masters, slots, copies) == ("3", "16384", "3"), "all of them")
         heals(stack, table, ("kafka-2", "redis-2"))
+
+
+def _load(stack: Stack, name: str) -> Inside:
+    cameras = [f"{name}-{k}" for k in range(LOAD_CAMERAS)]
+    return stack.start_inside(name, "frames.py", f"{FILMS}/{FILM}", str(LOAD_FPS), *cameras)
 
 
 def _nothing_lost(note: Note, told: dict[str, object]) -> None:

@@ -88,7 +88,7 @@ def bill_of_materials(engine: Engine, table: Table, out: Path) -> None:
             if done.returncode:
                 raise MissingError(f"{SYFT} cannot be installed here: {done.stderr.strip().splitlines()[-1:]}")
         file = out / "vnome-cpu.spdx.json"
-        command = ["nice", "-n", "10", tools / "bin" / "syft", "vnome:cpu", "--output", f"spdx-json={file}"]
+        command = ["nice", "-n", "10", str(tools / "bin" / "syft"), "vnome:cpu", "--output", f"spdx-json={file}"]
         run(command, variables={"SYFT_CHECK_FOR_APP_UPDATE": "false"})
         names = {package["name"] for package in json.loads(file.read_text(encoding="utf-8"))["packages"]}
         note.tell(f"{len(names)} packages in {file}")
