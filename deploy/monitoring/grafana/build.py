@@ -225,12 +225,13 @@ def camera() -> Dashboard:
     """One camera, or some."""
     mine = 'camera=~"$camera"'
     coded = f'outcome="coded",{mine}'
+    dropped = f"vnome:camera_drops:ratio_rate5m{{{mine}}}"
     return Dashboard(
         "camera",
         "VNOME: one camera",
         [
             stat("Coded", per_second("vnome_frames_total", "", coded), "cps"),
-            stat("Dropped", f"max(vnome:camera_drops:ratio_rate5m{{{mine}}})", "percentunit", soso=0.05, bad=0.2),
+            stat("Dropped", f"max({dropped}) or vector(0)", "percentunit", soso=0.05, bad=0.2),
             stat("Frames, 24 h", f"sum(increase(vnome_frames_total{{{coded}}}[24h]))"),
             stat("On their way", f"sum(vnome_inflight_bytes{{{mine}}})", "bytes", soso=1_500_000),
             Panel(
@@ -248,7 +249,7 @@ def camera() -> Dashboard:
             ),
             Panel(
                 "Share that is dropped",
-                [(f"vnome:camera_drops:ratio_rate5m{{{mine}}}", "{{camera}}")],
+                [(dropped, "{{camera}}")],
                 "percentunit",
                 width=12,
                 soso=0.05,
@@ -313,7 +314,7 @@ def phones() -> Dashboard:
         "phones",
         "VNOME: phones",
         [
-            stat("Phones", "sum(vnome_live_sessions)"),
+            stat("Phones", "sum(vnome_live_sessions) or vector(0)"),
             stat("Decisions", per_second("vnome_code_to_event_seconds_count", ""), "cps"),
             stat("Requests", per_second("vnome_http_requests_total", ""), "reqps"),
             stat("Errors", "vnome:http_errors:ratio_rate5m", "percentunit", soso=0.01, bad=0.05),
