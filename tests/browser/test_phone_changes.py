@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.conftest import Reels
 from tests.browser.driving import Chromiums, says, until
-from tests.browser.watching import Watch, first_pass, seconds_until_told
+from tests.browser.watching import Seen, Watch, first_pass, seconds_until_told
 from tests.gateways import RunningGateway
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ def start(page: "Page") -> None:
     page.get_by_test_id("start").click()
 
 
+def told(seen: list[Seen], film: str) -> list[Seen]:
+    """The pictures, once the page tells of a film."""
+    return seen if any(one.told == film for one in seen) else []
+
+
 def test_change_of_film_is_told(browsers: Chromiums, reels: Reels, phone_gateway: RunningGateway) -> None:
     clip = [reels.bikes, reels.bunny]
     with browsers.page(phone_gateway.url, reels.camera(*clip)) as page:
@@ -36,8 +41,7 @@ def test_change_of_film_is_told(browsers: Chromiums, reels: Reels, phone_gateway
         start(page)
         watch.forget()
         seen = watch.until_again()
-        until(page, f"watched.length > {len(seen)} && vnome.state().video === 'bikes'")
-        again = first_pass(watch.seen()[len(seen) :])
+        again = until(page, lambda: told(first_pass(watch.seen()[len(seen) :]), "bikes"))
         browsers.shoot(page, "phone-changed")
     order = [film for film in dict.fromkeys(one.told for one in seen) if film]
     assert order == ["bikes", "bigbuckbunny"]

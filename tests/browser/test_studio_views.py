@@ -24,13 +24,13 @@ pytestmark = pytest.mark.browser
 Picture = npt.NDArray[np.floating[Any]]
 
 _WATCH_FILM = """() => {
-  window.shown = []; // moments of the pictures that a film shows
+  window.shown = []; // moments of the pictures that a film shows as it plays
   new MutationObserver((_, observer) => {
     const video = document.querySelector("video");
     if (!video) return;
     observer.disconnect();
     const look = (now, { mediaTime }) => {
-      shown.push(mediaTime);
+      if (!video.paused && !video.seeking) shown.push(mediaTime);
       video.requestVideoFrameCallback(look);
     };
     video.requestVideoFrameCallback(look);

@@ -14,6 +14,7 @@ export class FilmPlayer {
   #addresses: string[] = [];
   #screen: HTMLVideoElement | null = null;
   #video = "";
+  #atSeconds = 0; // wanted
 
   /** Plays, or says why it cannot. */
   async play(video: string, atSeconds: number): Promise<void> {
@@ -59,11 +60,15 @@ export class FilmPlayer {
     screen.addEventListener("error", () => this.#tell(say("filmUnplayable"), "problem"));
     this.#screen = screen;
     this.element.replaceChildren(screen);
+    screen.addEventListener("loadedmetadata", () => this.#seek(screen, this.#atSeconds), { once: true });
+    this.#atSeconds = atSeconds;
     screen.src = source;
-    this.#seek(screen, atSeconds);
   }
 
+  /** Before its length is known, a film would begin to play at its start. */
   #seek(screen: HTMLVideoElement, atSeconds: number): void {
+    this.#atSeconds = atSeconds;
+    if (screen.readyState < HTMLMediaElement.HAVE_METADATA) return; // soon
     screen.currentTime = atSeconds;
     screen.play().catch(() => screen.focus()); // where the browser wants a click first
   }
