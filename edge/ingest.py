@@ -160,11 +160,12 @@ def _connect(
     Raises KafkaRefusalError where waiting is no use: a wrong password, an unknown authority.
     """
     wait = RETRY_SECONDS[0]
-    delivery_ms = REFERENCE_DELIVERY_MS if any(one.role == REFERENCE for one in cameras) else LIVE_DELIVERY_MS
+    whole = any(one.role == REFERENCE for one in cameras)
+    delivery_ms = REFERENCE_DELIVERY_MS if whole else LIVE_DELIVERY_MS
     while not stop.is_set():
         try:
             ensure_topics(servers, Topics(frames=topic))
-            return open_producer(servers, delivery_ms)
+            return open_producer(servers, delivery_ms, once=whole)  # of a live frame that comes twice one is kept
         except KafkaRefusalError:
             raise
         except ServiceError as error:

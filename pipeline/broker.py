@@ -153,8 +153,12 @@ def open_consumer(servers: Sequence[str], group: str, instance: str | None, sess
         )
 
 
-def open_producer(servers: Sequence[str], delivery_ms: int = 60_000) -> Any:
-    """A producer whose messages are acknowledged by all replicas, in order and once (an idempotent producer)."""
+def open_producer(servers: Sequence[str], delivery_ms: int = 60_000, once: bool = True) -> Any:
+    """A producer whose messages are acknowledged by all replicas, in order and once.
+
+    once: off where others see to it that a message counts once. kafka-python (3.0.12) may fall silent for good when a
+    message that must come once is given up while a broker is replaced.
+    """
     require_checksums()
     require_broker(servers)
     with kafka_errors(servers):
@@ -162,6 +166,8 @@ def open_producer(servers: Sequence[str], delivery_ms: int = 60_000) -> Any:
             **client_options(servers),
             client_id="vnome",
             acks="all",
+            enable_idempotence=once,
+            max_in_flight_requests_per_connection=5 if once else 1,  # order
             compression_type=None,  # a JPEG does not shrink
             batch_size=1_000_000,
             linger_ms=5,
