@@ -4,7 +4,7 @@ import json
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,12 @@ def session(
         assert socket.accepted_subprotocol == PROTOCOL
         socket.send_text(json.dumps(start or codes_start()))
         yield socket
+        open_before = client.gateway.sessions.open
+        with suppress(WebSocketDisconnect, RuntimeError):
+            socket.close()
+        deadline = time.monotonic() + 1.0  # or the test client cancels a session that is about to end by itself
+        while open_before and client.gateway.sessions.open >= open_before and time.monotonic() < deadline:
+            time.sleep(0.005)
 
 
 def told(socket: WebSocketTestSession, until: str, most: int = 200) -> Events:
