@@ -80,9 +80,12 @@ class Engine:
         return run([self.docker, "pull", "--quiet", image], check=False).returncode == 0
 
     def build(self, image: str, context: str | Path, *options: str, text: str | None = None) -> None:
-        """Builds with BuildKit, at low priority."""
+        """Builds with BuildKit, at low priority; the image that had the name goes."""
+        before = run([self.docker, "image", "inspect", "--format", "{{.Id}}", image], check=False).stdout.strip()
         command = ["nice", "-n", "10", self.docker, "build", "--quiet", "--network=host", "-t", image, *options]
-        run([*command, context], text, seconds=3600, variables={"DOCKER_BUILDKIT": "1"})
+        built = run([*command, context], text, seconds=3600, variables={"DOCKER_BUILDKIT": "1"}).stdout.strip()
+        if before not in ("", built):
+            run([self.docker, "image", "rm", before], check=False)
 
     def _ensure(self) -> None:
         if self._answers():
