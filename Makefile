@@ -6,6 +6,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 PAGES := pipeline/bundled/pages/index.html
 WEB := edge/phone
+NODE := $(WEB)/node_modules/.done
 
 .PHONY: demo test lint bench kafka web deploy-test pages-if-possible wheel clean help
 help:          ## what can be made
@@ -21,7 +22,7 @@ lint: $(DEV)/.done      ## ruff and mypy
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
-	if command -v npm >/dev/null; then cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check; fi
+	if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE) && cd $(WEB) && npm run --silent check; fi
 
 bench: bench-index-film bench-camera bench-stream bench-index bench-gateway ## all benchmarks
 
@@ -39,9 +40,13 @@ pages-if-possible:
 
 web: $(PAGES)           ## build the pages of phone and studio into the package (Node.js 18 or later)
 
-$(PAGES): $(shell find $(WEB) -name node_modules -prune -o -type f -print)
+$(NODE): $(WEB)/package.json $(WEB)/package-lock.json
 	@command -v npm >/dev/null || { echo "the pages need Node.js 18 or later with npm; install it (apt-get install npm)"; exit 1; }
-	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build -- --logLevel warn
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+$(PAGES): $(NODE) $(shell find $(WEB) -name node_modules -prune -o -type f -print)
+	cd $(WEB) && npm run --silent build -- --logLevel warn
 	touch $@
 
 wheel: $(DEV)/.done $(PAGES) ## build the wheel into dist/

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
@@ -18,6 +19,8 @@ from tests.commands import COMMAND, run_alone
 from tests.ports import free_port
 
 START_SECONDS = 60.0
+_UNCHECKED = ssl.create_default_context()  # only for whether it answers; who it is, is the tests' business
+_UNCHECKED.check_hostname, _UNCHECKED.verify_mode = False, ssl.CERT_NONE
 
 
 @dataclass
@@ -33,8 +36,8 @@ class RunningGateway:
 
     @property
     def url(self) -> str:
-        """http://HOST:PORT."""
-        return f"http://127.0.0.1:{self.port}"
+        """http://HOST:PORT, or https where it has a certificate."""
+        return f"{'https' if '--tls-cert' in self.arguments else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def socket_url(self) -> str:
@@ -83,7 +86,7 @@ class RunningGateway:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:  # noqa: S310  our own address
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=_UNCHECKED) as answer:  # noqa: S310  our own address
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError):
             return False

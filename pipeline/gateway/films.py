@@ -7,6 +7,8 @@ video only when its content is that which was indexed.
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +19,10 @@ from pipeline.videos import VideoRecord
 
 KEPT_PICTURES = 400  # JPEG pictures of moments that are remembered, about 6 MB
 MOMENT_SECONDS = 0.2  # to which the moment of a picture is rounded, so that it is made once
+HASHED_AT_ONCE = 64 << 20  # bytes; a larger film is hashed in the background, which nobody waits for
 WIDTHS = (64, 1280)  # pixels, of a picture of a moment
+
+_Name = tuple[Path, int, int]  # of a file's content: its size and when it was changed
 
 
 class Films:
@@ -25,7 +30,9 @@ class Films:
 
     def __init__(self, own: Path, others: Sequence[Path], sandbox: Sandbox) -> None:
         self.own, self._others, self._sandbox = own, others, sandbox
-        self._checked: dict[tuple[Path, int, int], str] = {}
+        self._checked: dict[_Name, str] = {}
+        self._hashing: set[_Name] = set()
+        self._hasher = ThreadPoolExecutor(1, "hash-films")
         self._pictures: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -34,7 +41,7 @@ class Films:
         return self.own / f"{quote(video, safe='')}{suffix.lower()}"
 
     def find(self, record: VideoRecord) -> Path | None:
-        """The film's file; None when it is not at hand."""
+        """The film's file; None when it is not at hand, or so large that its content is still being looked at."""
         suffix = Path(record.source_name).suffix
         candidates = [self.place(record.id, suffix), *(folder / record.source_name for folder in self._others)]
         return next((path for path in candidates if self._is_it(path, record)), None)
@@ -56,6 +63,10 @@ class Films:
                     self._pictures.popitem(last=False)
         return known
 
+    def close(self) -> None:
+        """Gives up what is still to be hashed."""
+        self._hasher.shutdown(wait=False, cancel_futures=True)
+
     def forget(self, record: VideoRecord) -> None:
         """Deletes the uploaded film of a video that was removed."""
         self.place(record.id, Path(record.source_name).suffix).unlink(missing_ok=True)
@@ -66,9 +77,18 @@ class Films:
         except OSError:
             return False
         name = (path, status.st_size, status.st_mtime_ns)
-        if name not in self._checked:
-            try:
-                self._checked[name] = fingerprint(path)
-            except MediaError:
-                return False
-        return self._checked[name] == record.fingerprint
+        if name not in self._checked and status.st_size <= HASHED_AT_ONCE:
+            self._hash(name)
+        elif name not in self._checked:
+            with self._lock:
+                new = name not in self._hashing
+                self._hashing.add(name)
+            if new:
+                self._hasher.submit(self._hash, name)
+        return self._checked.get(name) == record.fingerprint
+
+    def _hash(self, name: "_Name") -> None:
+        with suppress(MediaError):
+            self._checked[name] = fingerprint(name[0])
+        with self._lock:
+            self._hashing.discard(name)

@@ -24,7 +24,9 @@ LIST_LIMIT = 200  # entries of a list that are given at once
 
 @dataclass(frozen=True)
 class Gateway:
-    """public: whether scope query needs no key. bundles: by the name under which they are given to phones.
+    """picture_deciders: for phones that send pictures, which take ten times as long.
+
+    public: whether scope query needs no key. bundles: by the name under which they are given to phones.
 
     pages: folder of the built web pages, None when they were not built.
     """
@@ -39,6 +41,7 @@ class Gateway:
     bundles: dict[str, Bundle]
     records: RecordCache
     deciders: Deciders
+    picture_deciders: Deciders
     sandbox: Sandbox
     uploads: Uploads
     films: Films
@@ -53,4 +56,6 @@ class Gateway:
         """Stops what works in the background; what was accepted goes on when a gateway starts again."""
         self.uploads.close()
         self.deciders.close()
+        self.picture_deciders.close()
         self.sandbox.close()
+        self.films.close()

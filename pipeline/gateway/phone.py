@@ -85,6 +85,7 @@ class Phone:
         self._decided = -1.0
         self._followed: int | None = None  # the reading that the phone was told to send alone
         self._told: int | None = None  # number of the video that the phone was told of
+        self._untold: list[LiveEvent] = []
         self._decider = LiveDecider(self._new_evidence(), matcher)
 
     # The connection's side
@@ -154,8 +155,12 @@ class Phone:
             self.tell({"event": "follow", "reading": view})
 
     def _tell(self, events: Sequence[LiveEvent]) -> None:
-        for event in events:
+        """Tells events, and first those that could not be named while Redis was away."""
+        self._untold += events
+        while self._untold:
+            event = self._untold[0]
             self.tell(self._document(event))
+            del self._untold[0]
             if event.event == "lost":
                 self.tell({"event": "searching", "t": round(event.at * 1000)})
 

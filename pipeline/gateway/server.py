@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from pipeline.api_keys import ApiKeys
+from pipeline.daemon import stop_on_signals
 from pipeline.details import POSTER_MOST_BYTES, Details
 from pipeline.detector import default_detector
 from pipeline.encoder import default_encoder
@@ -97,6 +98,7 @@ def make_gateway(store: Store, options: Options, metrics: Metrics) -> Gateway:
         bundles={"encoder": encoder.bundle, "detector": default_detector().bundle},
         records=RecordCache(library),
         deciders=Deciders(metrics),
+        picture_deciders=Deciders(metrics),
         sandbox=sandbox,
         uploads=Uploads(settings().home / "uploads", library, films, sandbox, limits, metrics),
         films=films,
@@ -116,29 +118,26 @@ def serve_forever(options: Options, ready: Callable[[int], None] = lambda _: Non
     """
     options.check()
     metrics = Metrics()
+    stop = stop_on_signals()  # uvicorn raises again what it has stopped for; so it ends here, and all is closed
     with ExitStack() as parts, open_store(answer_seconds=ANSWER_SECONDS) as store:
         listener = parts.enter_context(_listen(options.host, options.port))
         gateway = make_gateway(store, options, metrics)
-        parts.enter_context(HealthServer(metrics, lambda: gateway.deciders.trouble, options.metrics_at))
+        parts.enter_context(
+            HealthServer(
+                metrics, lambda: gateway.deciders.trouble or gateway.picture_deciders.trouble, options.metrics_at
+            )
+        )
         app = make_app(gateway, body_limits(options), list(options.origins))
-        server = _Server(_config(app, options))
+        server = uvicorn.Server(_config(app, options))
         port = int(listener.getsockname()[1])
         scheme = "https" if options.tls_cert else "http"
         log.info("ready", address=f"{scheme}://{options.host}:{port}", public=options.public)
         if gateway.pages is None:
             log.warning("the pages are not built; make web builds them")
+        if stop.is_set():  # already while the models were loaded
+            return
         ready(port)
         server.run([listener])
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn's, which raises the signal again after it has stopped for it: the exit code is our own business."""
-
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            super().run(sockets)
-        except KeyboardInterrupt:
-            return
 
 
 def _config(app: Any, options: Options) -> uvicorn.Config:

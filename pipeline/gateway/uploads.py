@@ -168,6 +168,10 @@ class Uploads:
 
     def _resume(self) -> None:
         for note in sorted(self._folder.glob(f"*/{NOTE}"), key=lambda path: path.stat().st_mtime):
+            if not (
+                note.parent / FILM
+            ).exists():  # it was done: the film is moved last, once the video is in the catalogue
+                continue
             with suppress(OSError, ValueError, TypeError):
                 upload = replace(Upload(**json.loads(note.read_text())), state="waiting", progress=0.0)
                 self._known[upload.id] = upload

@@ -99,7 +99,7 @@ class _Session:
             if data is None:
                 self._start(message)
             elif self._seat is not None and self._seat.phone.add(data):
-                self._gateway.deciders.due(self._seat)
+                self._deciders.due(self._seat)
 
     def _start(self, message: dict[str, Any]) -> None:
         """The text message that begins a session, or begins it anew. Raises Problem for anything else."""
@@ -117,6 +117,7 @@ class _Session:
         )
         self._seat = Seat(phone, self._refused)
         self._sends = str(wish["sends"])
+        self._deciders = self._gateway.deciders if self._sends == "codes" else self._gateway.picture_deciders
         self._gateway.metrics.live_sessions.labels(self._sends).inc()
         self._tell({"event": "searching", "t": 0})
 

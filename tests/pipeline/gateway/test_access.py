@@ -1,7 +1,6 @@
 """Keys, scopes, limits, headers: who may do what, and how often."""
 
 import json
-import logging
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,8 @@ def test_a_scope_opens_what_it_should(make_client: Make, store: Store) -> None:
 def test_a_public_gateway_answers_queries_alone_without_a_key(make_client: Make) -> None:
     client = make_client(None, public=True)
     assert [client.request(*route).status_code for route in ROUTES] == [200, 415, 401, 401]
-    assert client.get("/v1/info").json() | {"public": True, "scopes": [QUERY]} == client.get("/v1/info").json()
+    info = client.get("/v1/info").json()
+    assert info["public"] is True and info["scopes"] == [QUERY]
 
 
 @pytest.mark.redis
@@ -161,14 +161,6 @@ def test_redis_away_is_a_problem_that_says_so(tmp_path: Path) -> None:
         assert client.get("/v1/videos").json() == {"videos": [], "total": 0}
         server.kill()
         client.gateway.close()
-
-
-@pytest.mark.redis
-def test_neither_path_nor_key_is_logged(make_client: Make, caplog: pytest.LogCaptureFixture) -> None:
-    client = make_client()
-    with caplog.at_level(logging.DEBUG, "uvicorn"):
-        client.get("/v1/videos/secret-film")
-    assert "secret-film" not in caplog.text and "vn_" not in caplog.text
 
 
 @pytest.mark.redis

@@ -1,5 +1,6 @@
 """Films that are sent, and what strangers send instead of films."""
 
+import shutil
 import struct
 import time
 from collections.abc import Iterator
@@ -50,6 +51,9 @@ def test_an_upload_goes_on_after_the_gateway_was_stopped(make_client: Make, home
     first.gateway.uploads.close()  # nothing is coded from here on, as after a kill
     upload = send(first, sample_films()[BUNNY], title="Rabbit")
     (home / "uploads" / "half").mkdir()  # of an upload that was never answered
+    done = home / "uploads" / "done"  # of one whose film had been moved already
+    shutil.copytree(home / "uploads" / upload["upload"], done)
+    (done / "film").unlink()
     second = make_client()
     assert second.wait_for(upload)["state"] == "done"
     assert second.get("/v1/videos/bigbuckbunny").json()["title"] == "Rabbit"
@@ -74,9 +78,9 @@ def test_an_upload_that_waits_can_be_given_up(make_client: Make, store: Store) -
 )
 def test_what_is_no_film_fails_in_one_line(client: Client, data: bytes, words: str) -> None:
     answer = client.post("/v1/videos", files={"film": ("x.mp4", data)})
-    if answer.status_code == 202:
-        over = client.wait_for(answer.json())
-        assert over["state"] == "failed" and words in str(over["detail"]) and "vn-" not in str(over["detail"])
+    assert answer.status_code == 202
+    over = client.wait_for(answer.json())
+    assert over["state"] == "failed" and words in str(over["detail"]) and "vn-" not in str(over["detail"])
     assert client.get("/v1/videos").json()["total"] == 0
 
 
