@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from export.networks.competition import Maxout
+from export.networks.maxout import Maxout
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from export.networks.competition import Maxout
+from export.networks.maxout import Maxout
 from pipeline.codes import CODE_BITS
 
 
