@@ -3,7 +3,7 @@
 Giusti, Ciresan, Masci, Gambardella, Schmidhuber, "Fast image scanning with deep max-pooling convolutional neural
 networks", ICIP 2013: after a max-pooling of 2 every shift is kept, so that the net's answer for each patch of the
 picture comes out of one pass. Instead of separate fragments the maps stay whole: a pooling moves by one cell and what
-follows it is dilated by the product of the earlier poolings (Li, Zhao, Wang, arXiv 1412.4526: the same values).
+follows it is dilated by the product of the earlier poolings, as in `dilated`; here the first stages keep their stride.
 """
 
 # N batch, C channels, H and W picture size, h and w map size
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from export.networks.dilated import dilated_pool
 from export.networks.maxout import Maxout
 
 
@@ -56,7 +57,7 @@ class DensePool(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         grown = functional.pad(x, (0, self.dilation, 0, self.dilation), mode="constant", value=-1e4)
-        return functional.max_pool2d(grown, 2, stride=1, dilation=self.dilation)
+        return dilated_pool(grown, 2, self.dilation)
 
 
 class DenseMaxPoolingCnn(nn.Module):
