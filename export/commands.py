@@ -1,4 +1,4 @@
-"""`vnome train`, `vnome export` and `vnome evaluate`. torch is imported only when one of them runs."""
+"""`vnome train`, `vnome score`, `vnome export` and `vnome evaluate`. torch is imported only when one of them runs."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -26,11 +26,15 @@ QUALITY_STRENGTHS = (0.4, 1.0, 1.5)  # of the camera, that the card reports code
 HELD_OUT_SHARE = 0.1  # of the films, never trained on: they calibrate margins and are what the card reports
 
 
-class Model(StrEnum):
-    """What can be trained."""
+class Learning(StrEnum):
+    """What can be trained. All but the first two are tasks of `export.tasks`."""
 
     ENCODER = "encoder"
     DETECTOR = "detector"
+    RECOGNISER = "recogniser"
+    MNIST = "mnist"
+    CIFAR10 = "cifar10"
+    MEMBRANES = "membranes"
 
 
 class Preset(StrEnum):
@@ -41,9 +45,12 @@ class Preset(StrEnum):
 
 
 def train(
-    films: Annotated[Path, typer.Option(help="Folder of films to train on.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder of the run; a run that stopped there goes on.", show_default=False)],
-    model: Annotated[Model, typer.Option(help="What to train.")] = Model.ENCODER,
+    films: Annotated[
+        Path | None, typer.Option(help="Folder of films to train on (encoder, detector, recogniser).")
+    ] = None,
+    task: Annotated[Learning, typer.Option("--task", "--model", help="What to learn.")] = Learning.ENCODER,
+    data: Annotated[Path | None, typer.Option(help="Folder of the public sets (all tasks but the first two).")] = None,
     stills: Annotated[Path | None, typer.Option(help="Folder of photographs, shown as slow pans.")] = None,
     rooms: Annotated[Path | None, typer.Option(help="Folder of photographs without a screen (detector).")] = None,
     televisions: Annotated[
@@ -55,15 +62,65 @@ def train(
     seed: Annotated[int, typer.Option(help="Of all random choices.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.  [default: the preset's]")] = None,
 ) -> int:
-    """Train the Sparse-Hash encoder or the screen detector, from scratch or from where a run stopped."""
+    """Train a network: one of VNOME's own, or on a benchmark. From scratch, or from where a run stopped."""
     _need_torch()
     on = device or ("cuda" if preset is Preset.GPU else "cpu")
-    if model is Model.DETECTOR:
+    if task not in (Learning.ENCODER, Learning.DETECTOR):
+        _run(_task_trainer(task, data, films, preset, steps, start, seed, on, out))
+        print(
+            f"trained: {out}; see how well with vnome score {out} --data {data}"
+            + (f" --films {films}" if films else "")
+        )
+        return EXIT_DONE
+    if films is None:
+        raise InputError(f"the {task.value} needs --films, a folder of films; see vnome train --help")
+    if task is Learning.DETECTOR:
         trainer = _detector_trainer(films, stills, rooms, televisions, preset, steps, start, seed, on, out)
     else:
         trainer = _hash_trainer(films, stills, preset, steps, start, seed, on, out)
     _run(trainer)
     print(f"trained: {out}; make the bundle with vnome export {out} --films {films} --out FOLDER")
+    return EXIT_DONE
+
+
+def _task_trainer(
+    task: Learning, data: Path | None, films: Path | None, preset: Preset, steps: int | None, start: Path | None,
+    seed: int, device: str, out: Path,
+) -> "Trainer":  # fmt: skip
+    from export.task import Sources
+    from export.tasks import TASKS
+
+    if start is not None:
+        raise InputError("--start is for the encoder and the detector; this task starts from scratch")
+    print(f"reading the data of {task.value}")
+    return TASKS[task.value].trainer(Sources(data, films), preset, steps, seed, device, out)
+
+
+def score(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of runs of one task.", show_default=False)
+    ],
+    data: Annotated[Path | None, typer.Option(help="Folder of the public sets.")] = None,
+    films: Annotated[Path | None, typer.Option(help="Folder of films (recogniser).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> int:
+    """Score trained networks on what they never saw, each on its own and together as a committee."""
+    _need_torch()
+    from export.task import Sources, score_table
+    from export.tasks import TASKS
+    from export.training import load_checkpoint
+
+    names = [load_checkpoint(run)["config"].get("task") for run in runs]
+    if len(set(names)) > 1 or names[0] not in TASKS:
+        raise InputError(
+            f"{', '.join(map(str, runs))}: these are not runs of one task; give runs of one of {', '.join(TASKS)}"
+        )
+    task = TASKS[names[0]]
+    scores = {"published": task.published, **task.score(runs, Sources(data, films))}
+    if json:
+        print_json(scores)
+    else:
+        print(score_table(scores))
     return EXIT_DONE
 
 

@@ -19,6 +19,7 @@ class Distortion:
     """How far pictures are distorted; all drawn evenly from [-x, x] around the undistorted.
 
     degrees: rotation. scale: of each axis on its own, 0.1 is 0.9 to 1.1. shift: of the picture's size. shear: x per y.
+    crop: only a part is shown, its sides from 1 - crop to 1 of the picture's, anywhere in it.
     elastic: deviation of the displacements, pixels. smooth: deviation of the Gaussian over them, pixels.
     mirror: whether half of the pictures are mirrored left to right. padding: what lies outside, of `grid_sample`.
     """
@@ -27,6 +28,7 @@ class Distortion:
     scale: float = 0.0
     shift: float = 0.0
     shear: float = 0.0
+    crop: float = 0.0
     elastic: float = 0.0
     smooth: float = 5.0
     mirror: bool = False
@@ -60,6 +62,10 @@ class Distortion:
 
         turn, wide, high = drawn(math.radians(self.degrees)), 1 + drawn(self.scale), 1 + drawn(self.scale)
         shear, right, down = drawn(self.shear), drawn(2 * self.shift), drawn(2 * self.shift)
+        if self.crop:
+            size = 1 - self.crop * torch.rand(count, generator=generator, device=device)
+            right, down = right + drawn(1.0) * (1 - size), down + drawn(1.0) * (1 - size)
+            wide, high = wide * size, high * size
         if self.mirror:
             wide = torch.where(torch.rand(count, generator=generator, device=device) < 0.5, -wide, wide)
         cosine, sine = turn.cos(), turn.sin()
