@@ -5,17 +5,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from pipeline.camera_labels import CameraLabels
 from pipeline.channels import aired_at
 from pipeline.code_stream import NS, StoredFrame
+from pipeline.film_labels import FilmLabels
 from pipeline.library import Library
 from pipeline.matching import Match, Matcher, Odds
 from pipeline.query import QUERY_FPS
+from pipeline.recogniser import Labels
 from pipeline.session import LIVE_WINDOW_SECONDS, LiveDecider, LiveEvent
 from pipeline.sightings import Sighting
 from pipeline.views import ViewWindow
 
 LEAST_STEP_SECONDS = 0.9 / QUERY_FPS  # frames that follow closer say nothing new
 JUMP_SECONDS = 30.0  # without a frame, or back in time: another stream, which begins anew
+SHOWN_NS = 10 * NS  # between two tellings of what a camera shows by recognition
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class MatchEvent:
     """What changed on a camera. event: found, moved or lost. time: capture time of the frame that decided, epoch s.
 
     at_seconds: the film's moment then. id: the same when the event is told again. aired_at: of a channel, when that
-    moment was on the air, UTC.
+    moment was on the air, UTC. labels: what is on the camera now, most probable first: of what is found, what the film
+    shows at that moment; else, and where nothing is stored of it, what recognition says of the camera's pictures.
     """
 
     id: str
@@ -36,6 +41,7 @@ class MatchEvent:
     speed: float
     confidence: float
     aired_at: str | None = None
+    labels: Sequence[tuple[str, float]] = ()
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -44,11 +50,26 @@ class MatchEvent:
         return {name: value for name, value in fields.items() if name != "aired_at" or value}
 
 
+@dataclass(frozen=True)
+class ShownEvent:
+    """What a camera shows on which nothing is found, by recognition, when that changes. time: epoch seconds."""
+
+    id: str
+    camera: str
+    time: float
+    labels: Sequence[tuple[str, float]]
+    event: str = "shows"
+
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "time": round(self.time, 3)}
+
+
 @dataclass
 class Changes:
     """What following some frames led to, to be written together."""
 
-    events: list[MatchEvent] = field(default_factory=list)
+    events: list[MatchEvent | ShownEvent] = field(default_factory=list)
     sightings: dict[str, Sighting] = field(default_factory=dict)  # by id, the newest state of each
 
     def __bool__(self) -> bool:
@@ -56,16 +77,32 @@ class Changes:
 
 
 class CameraFollower:
-    """state: what `state()` gave to whoever followed the camera before, None for a new one."""
+    """state: what `state()` gave to whoever followed the camera before, None for a new one.
 
-    def __init__(self, camera: str, matcher: Matcher, library: Library, state: str | None = None) -> None:
+    films: what films show. tells_shown: whether there are events `shows`.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        matcher: Matcher,
+        library: Library,
+        state: str | None = None,
+        films: FilmLabels | None = None,
+        tells_shown: bool = False,
+    ) -> None:
         self.camera = camera
         self._matcher, self._library = matcher, library
+        self._films = films or FilmLabels(library.store)
         known: dict[str, Any] = json.loads(state) if state else {}
         self._origin_ns = int(known.get("origin_ns", 0))
         self._last_ns = int(known.get("last_ns", 0))
         self._sighting = Sighting(**known["sighting"]) if known.get("sighting") else None
         match = _match_of(known["match"]) if known.get("match") else None
+        self._labels = CameraLabels(known.get("labelled"))
+        self._tells_shown = tells_shown
+        self._shown: list[str] = known.get("shown", [])  # names of the labels that were told last
+        self._shown_ns = int(known.get("shown_ns", 0))
         self._begin(match)
 
     @property
@@ -86,6 +123,9 @@ class CameraFollower:
                 "last_ns": self._last_ns,
                 "match": asdict(self._decider.current) if self._decider.current else None,
                 "sighting": asdict(self._sighting) if self._sighting else None,
+                "labelled": self._labels.state(),
+                "shown": self._shown,
+                "shown_ns": self._shown_ns,
             }
         )
 
@@ -99,18 +139,21 @@ class CameraFollower:
         changes = Changes()
         for frame in frames:
             gap = (frame.ts_ns - self._last_ns) / NS
-            if self._origin_ns and 0 <= gap < LEAST_STEP_SECONDS:
-                continue
-            if not self._origin_ns or not 0 <= gap < JUMP_SECONDS:
+            begins = not self._origin_ns or not 0 <= gap < JUMP_SECONDS
+            if begins:
                 self._note(self._decider.end(), changes)
-                self._origin_ns = frame.ts_ns
+                self._origin_ns, self._labels = frame.ts_ns, CameraLabels()
                 self._begin(None)
+            self._see_labels(frame)
+            if not begins and gap < LEAST_STEP_SECONDS:
+                continue
             self._last_ns = frame.ts_ns
             self._window.add([frame.coded(self._origin_ns)])
             events = self._decider.decide()
             if not events:
                 self._hold()
             self._note(events, changes)
+            self._tell_shown(changes)
         return changes
 
     def end(self) -> Changes:
@@ -199,8 +242,33 @@ class CameraFollower:
                 speed=match.speed,
                 confidence=match.confidence,
                 aired_at=self._aired_at(match.number, match.film_seconds(event.at)),
+                labels=self._labels_of(name, match.number, match.film_seconds(event.at)),
             )
         )
+
+    # What is on, in words
+
+    def _see_labels(self, frame: StoredFrame) -> None:
+        labels = frame.labels()
+        if labels is not None:
+            self._labels.add(frame.ts_ns, labels)
+
+    def _labels_of(self, name: str, number: int, at_seconds: float) -> Labels:
+        shown = self._labels.now(self._last_ns)
+        if name == "lost":
+            self._shown, self._shown_ns = _names(shown), self._last_ns
+            return shown
+        return self._films.at(number, at_seconds) or shown
+
+    def _tell_shown(self, changes: Changes) -> None:
+        """Where nothing is found, tells what the camera shows when that has changed, though not all the time."""
+        if not self._tells_shown or self.holds or 0 <= self._last_ns - self._shown_ns < SHOWN_NS:
+            return
+        shown = self._labels.now(self._last_ns)
+        if _names(shown) != self._shown:
+            self._shown, self._shown_ns = _names(shown), self._last_ns
+            time = self._last_ns / NS
+            changes.events.append(ShownEvent(f"{self.camera}/{round(time * 1000)}/shows", self.camera, time, shown))
 
     def _epoch(self, at: float) -> float:
         return self._origin_ns / NS + at
@@ -217,6 +285,10 @@ class CameraFollower:
 def sighting_id(camera: str, start: float) -> str:
     """Of the sighting that begins on a camera at a time, epoch seconds."""
     return f"{camera}/{round(start * 1000)}"
+
+
+def _names(labels: Labels) -> list[str]:
+    return sorted(name for name, _ in labels)
 
 
 def _match_of(known: dict[str, Any]) -> Match:

@@ -61,11 +61,11 @@ return written
 
 @dataclass(frozen=True)
 class CodeEntry:
-    """A coded frame on its way to Redis. labels: what recognition said, (label, probability)."""
+    """A coded frame on its way to Redis. labels: (label, probability) as recognition says; None: it was not asked."""
 
     message: FrameMessage
     coded: CodedFrame
-    labels: Sequence[tuple[str, float]] = ()
+    labels: Sequence[tuple[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,10 @@ class StoredFrame:
         """Its traceparent, where its trace is recorded."""
         return self.fields.get(b"p", b"").decode()
 
-    def labels(self) -> list[tuple[str, float]]:
-        """What recognition said."""
-        return [(str(label), float(share)) for label, share in json.loads(self.fields.get(b"l", b"[]"))]
+    def labels(self) -> list[tuple[str, float]] | None:
+        """What recognition said; None when it did not look at this frame. Raises ValueError when damaged."""
+        text = self.fields.get(b"l")
+        return None if text is None else [(str(label), float(share)) for label, share in json.loads(text)]
 
 
 class CodeStream:
@@ -178,6 +179,6 @@ def _fields(entry: CodeEntry) -> list[Any]:
         fields += ["o", entry.coded.only]
     if is_sampled(entry.message.trace):
         fields += ["p", entry.message.trace]
-    if entry.labels:
+    if entry.labels is not None:
         fields += ["l", json.dumps([[label, round(share, 3)] for label, share in entry.labels])]
     return fields

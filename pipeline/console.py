@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,11 @@ def timecode(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     sign = "-" if seconds < 0 and hundredths + minutes + hours else ""
     return f"{sign}{hours}:{minutes:02d}:{hundredths / 100:05.2f}"
+
+
+def in_words(labels: Sequence[tuple[str, float]]) -> str:
+    """What is shown, to be put behind a line: "  dog 0.90, grass 0.61"; nothing for none."""
+    return "  " + ", ".join(f"{label} {share:.2f}" for label, share in labels) if labels else ""
 
 
 @contextmanager

@@ -11,10 +11,12 @@ from pipeline.codes import CODE_BITS, MarginArray
 from pipeline.encoder import Corners
 from pipeline.errors import InputError
 from pipeline.frames import RgbImage
+from pipeline.recogniser import Labels
 
 TILE_WIDTH = 480  # pixels of a frame on a sheet
 STRIP_HEIGHT = 56  # pixels below a frame for its code and margins
 COLUMNS = 3
+MOST_LETTERS = 60  # in a tile's width
 OUTLINE = (80, 255, 120)
 TEXT = (235, 235, 235)
 ONE, ZERO = (255, 190, 60), (90, 130, 255)  # colours of set and unset bits
@@ -35,6 +37,7 @@ class SeenFrame:
     screen_confidence: float
     code: int
     margins: MarginArray = field(repr=False)  # float32 (32,)
+    labels: Labels = field(default_factory=list)
     scale: float = 1.0
 
 
@@ -81,7 +84,10 @@ def _tile(frame: SeenFrame, height: int) -> RgbImage:
     shown = cv2.resize(picture, (TILE_WIDTH, round(TILE_WIDTH * picture.shape[0] / picture.shape[1])))
     tile[: shown.shape[0]] = shown
     label = f"{Path(frame.source).name[:28]}  {frame.at_seconds:.2f} s  0x{frame.code:08x}"
-    cv2.putText(tile, label, (6, height + 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, TEXT, 1, cv2.LINE_AA)
+    _write(tile, label, height + 16)
+    if frame.labels:
+        tile[height - 22 : height] //= 3  # darker, so that the letters can be read
+        _write(tile, ", ".join(f"{name} {share:.2f}" for name, share in frame.labels)[:MOST_LETTERS], height - 7)
     width = (TILE_WIDTH - 12) // CODE_BITS
     for bit in range(CODE_BITS):
         left = 6 + bit * width
@@ -91,3 +97,8 @@ def _tile(frame: SeenFrame, height: int) -> RgbImage:
         bottom = height + STRIP_HEIGHT - 4
         cv2.rectangle(tile, (left, bottom - bar), (left + width - 3, bottom), colour, -1)
     return tile
+
+
+def _write(tile: RgbImage, text: str, bottom: int) -> None:
+    plain = text.encode("ascii", "replace").decode()  # the letters that the font has
+    cv2.putText(tile, plain, (6, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.45, TEXT, 1, cv2.LINE_AA)

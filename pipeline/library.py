@@ -8,7 +8,7 @@ every writing command runs first, finishes or clears what a writer that is gone 
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -85,6 +85,15 @@ class Library:
         with self.store.errors():
             schema, text = self.store.many([("GET", keys.SCHEMA), ("HGET", keys.VIDEOS, video)])
         return _record(video, text, schema) if text else None
+
+    def named(self, videos: Iterable[str]) -> dict[str, VideoRecord]:
+        """The records of those ids that are in the catalogue, in one round trip."""
+        distinct = sorted(set(videos))
+        if not distinct:
+            return {}
+        with self.store.errors():
+            schema, texts = self.store.many([("GET", keys.SCHEMA), ("HMGET", keys.VIDEOS, *distinct)])
+        return {video: _record(video, text, schema) for video, text in zip(distinct, texts, strict=True) if text}
 
     def resolve(self, numbers: Sequence[int]) -> dict[int, VideoRecord]:
         """The records of those numbers that are in the catalogue, in two round trips."""

@@ -17,10 +17,11 @@ from typing import Any
 import redis
 
 from pipeline import keys
-from pipeline.camera_follower import CameraFollower, Changes, sighting_id
+from pipeline.camera_follower import CameraFollower, Changes, MatchEvent, sighting_id
 from pipeline.camera_pictures import keep_for_sighting
 from pipeline.code_stream import CodeStream, StoredFrame, stored_frames
 from pipeline.errors import StoreError
+from pipeline.film_labels import FilmLabels
 from pipeline.library import Library
 from pipeline.logs import get_logger
 from pipeline.matching import Matcher
@@ -44,10 +45,19 @@ log = get_logger(__name__)
 
 
 class LiveMatcher:
-    """One matcher process. name: its own among the matchers."""
+    """One matcher process. name: its own among the matchers. tells_shown: see `CameraFollower`."""
 
-    def __init__(self, store: Store, matcher: Matcher, library: Library, metrics: Metrics, name: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        matcher: Matcher,
+        library: Library,
+        metrics: Metrics,
+        name: str,
+        tells_shown: bool = False,
+    ) -> None:
         self._store, self._client = store, store.client
+        self._films, self._tells_shown = FilmLabels(store), tells_shown
         self._matcher, self._library, self._metrics = matcher, library, metrics
         self._name = name
         self._stream = CodeStream(store)
@@ -168,6 +178,8 @@ class LiveMatcher:
             self._matcher,
             self._library,
             bytes(state).decode() if state else None,  # type: ignore[arg-type]
+            self._films,
+            self._tells_shown,
         )
         self._followers[camera], self._fed_at[camera] = follower, time.monotonic()
         log.info("following", camera=camera)
@@ -245,7 +257,7 @@ class LiveMatcher:
             for sighting in changes.sightings.values():
                 self._sightings.put(pipe, sighting)
             for event in changes.events:
-                if event.event != "lost":
+                if isinstance(event, MatchEvent) and event.event != "lost":
                     keep_for_sighting(pipe, camera, sighting_id(camera, event.time))
             # 3. The session.
             follow = "" if follower.follow is None else follower.follow
@@ -269,4 +281,7 @@ class LiveMatcher:
             self._metrics.match_events_total.labels(event.event).inc()
             if event.event == "found":
                 self._metrics.capture_to_match_seconds.observe(max(now - event.time, 0))
-            log.info(event.event, camera=camera, video=event.video, at_seconds=round(event.at_seconds, 2))
+            if isinstance(event, MatchEvent):
+                log.info(event.event, camera=camera, video=event.video, at_seconds=round(event.at_seconds, 2))
+            else:
+                log.info(event.event, camera=camera, labels=[label for label, _ in event.labels])

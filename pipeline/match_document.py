@@ -3,12 +3,16 @@
 from typing import Any
 
 from pipeline.channels import aired_at
+from pipeline.film_labels import FilmLabels
 from pipeline.library import Library
 from pipeline.session import ClipAnswer
 
 
 def match_document(answer: ClipAnswer, library: Library) -> dict[str, Any]:
-    """{"matches": [...], "frames": N, "seconds": S}; no match for "unknown", or for a video that is gone by now."""
+    """{"matches": [...], "frames": N, "seconds": S}; no match for "unknown", or for a video that is gone by now.
+
+    labels: what the film shows at `at_seconds`, most probable first.
+    """
     found = answer.match
     record = library.resolve([found.number]).get(found.number) if found else None
     matches = []
@@ -20,6 +24,7 @@ def match_document(answer: ClipAnswer, library: Library) -> dict[str, Any]:
             "query_seconds": round(answer.query_seconds, 2),
             "confidence": round(found.confidence, 6),
             "speed": round(found.speed, 4),
+            "labels": FilmLabels(library.store).at(found.number, found.at_seconds),
         }
         if record.is_live:
             row["aired_at"] = aired_at(record, found.at_seconds)

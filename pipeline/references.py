@@ -5,10 +5,11 @@ import json
 from collections.abc import Sequence
 
 from pipeline import keys
-from pipeline.code_stream import CodeStream, StoredFrame
+from pipeline.code_stream import NS, CodeStream, StoredFrame
 from pipeline.codes import FrameCodes
 from pipeline.errors import InputError
 from pipeline.indexing import CodedFilm, film_of_codes
+from pipeline.labels import LabelStore, Stretch, smooth
 from pipeline.library import Library
 from pipeline.messages import BadMessage, FrameMessage
 from pipeline.store import Store
@@ -45,7 +46,11 @@ class References:
         )
         library = Library(self._store)
         library.recover()
+        # 1. The film. 2. Its labels. 3. Its frames are forgotten, so that an end that is repeated finds no work.
         outcome = library.add(fields, film.track, film.duration_seconds, film.frames, {}, film.motion)
+        stretches = _stretches(frames, film.duration_seconds)
+        if stretches is not None:
+            LabelStore(self._store).put(library.get(end.video).number, stretches)
         with self._store.errors():
             self._store.client.delete(name)
         return outcome
@@ -71,6 +76,14 @@ def _film(frames: Sequence[StoredFrame]) -> CodedFilm:
     if not len(codes):
         raise InputError("its frames were coded under no reading of the whole picture; send reading 0")
     return film_of_codes(codes)
+
+
+def _stretches(frames: Sequence[StoredFrame], end_seconds: float) -> list[Stretch] | None:
+    """What recognition said of the frames, as stretches; None when it saw none of them."""
+    in_order = sorted(frames, key=lambda frame: frame.ts_ns)
+    told = [(frame.ts_ns, labels) for frame in in_order if (labels := frame.labels()) is not None]
+    seconds = [(ts_ns - frames[0].ts_ns) / NS for ts_ns, _ in told]
+    return smooth(seconds, [labels for _, labels in told], end_seconds) if told else None
 
 
 def _fingerprint(film: CodedFilm) -> str:

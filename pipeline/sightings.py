@@ -6,6 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline import keys
+from pipeline.camera_labels import CameraLabels
+from pipeline.film_labels import FilmLabels
+from pipeline.library import Library
+from pipeline.recogniser import Labels
 from pipeline.store import Store
 
 CHUNK = 500  # sightings read at a time
@@ -30,6 +34,15 @@ class Sighting:
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return {name: round(value, ROUNDED[name]) if name in ROUNDED else value for name, value in asdict(self).items()}
+
+
+def labels_of(sightings: Sequence[Sighting], library: Library, films: FilmLabels) -> list[Labels]:
+    """What the part of the film shows that was seen, for each; nothing for a video that is gone by now."""
+    records = library.named(sighting.video for sighting in sightings)
+    return [
+        films.between(records[one.video].number, one.film_start, one.film_end) if one.video in records else []
+        for one in sightings
+    ]
 
 
 class Sightings:
@@ -61,12 +74,12 @@ class Sightings:
                     break
         return sorted(found, key=lambda sighting: (sighting.start, sighting.id))
 
-    def open_on(self, cameras: Sequence[str]) -> list[Sighting]:
-        """What is on these cameras now, as their matchers know it."""
+    def open_on(self, cameras: Sequence[str]) -> dict[str, tuple[Sighting | None, Labels]]:
+        """What is on these cameras now, as their matchers know it: what is found, and what recognition says."""
         with self._store.errors():
             states = self._store.many([("HGET", keys.camera_state(camera), "session") for camera in cameras])
-        sessions = [json.loads(state) for state in states if state]
-        return [Sighting(**session["sighting"]) for session in sessions if session.get("sighting")]
+        sessions = {camera: json.loads(state) for camera, state in zip(cameras, states, strict=True) if state}
+        return {camera: _shown_now(session) for camera, session in sessions.items()}
 
     def get(self, ids: Sequence[str]) -> list[Sighting]:
         """Those of these ids that there are."""
@@ -101,3 +114,8 @@ class Sightings:
             if len(ids) < CHUNK:
                 return
             start += CHUNK
+
+
+def _shown_now(session: dict[str, Any]) -> tuple[Sighting | None, Labels]:
+    sighting = Sighting(**session["sighting"]) if session.get("sighting") else None
+    return sighting, CameraLabels(session.get("labelled")).now(int(session.get("last_ns", 0)))

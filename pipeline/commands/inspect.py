@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from pipeline.console import print_json
+from pipeline.console import in_words, print_json
 from pipeline.detector import SURE, ScreenDetector, default_detector
 from pipeline.drawing import SeenFrame, save_picture, sheet
 from pipeline.encoder import Encoder, batches_of_one_size, default_encoder, whole_picture
 from pipeline.errors import EXIT_DONE
 from pipeline.media import probe, read_frames
+from pipeline.recogniser import Recogniser, default_recogniser
 
 BATCH = 8
 MOST_DRAWN = 30  # frames on the picture; more would be too small to read
@@ -31,9 +32,9 @@ def inspect(
         probe(source)
     rows: list[dict[str, Any]] = []
     drawn: list[SeenFrame] = []
-    encoder, detector = default_encoder(), default_detector()
+    encoder, detector, recogniser = default_encoder(), default_detector(), default_recogniser()
     for source in sources:
-        for frame in _seen(source, encoder, detector, fps):
+        for frame in _seen(source, encoder, detector, recogniser, fps):
             rows.append(_row(frame))
             if picture and len(drawn) < MOST_DRAWN:
                 drawn.append(frame)
@@ -46,8 +47,10 @@ def inspect(
     return EXIT_DONE
 
 
-def _seen(source: Path, encoder: Encoder, detector: ScreenDetector, fps: float) -> Iterator[SeenFrame]:
-    """Each frame by itself: its screen where one is surely seen, and the code of the screen or of the whole picture."""
+def _seen(
+    source: Path, encoder: Encoder, detector: ScreenDetector, recogniser: Recogniser | None, fps: float
+) -> Iterator[SeenFrame]:
+    """Each frame by itself: its screen where one is surely seen, code and labels of the screen or the whole picture."""
     about = probe(source)
     for batch in batches_of_one_size(read_frames(source, max_fps=fps), BATCH):
         found = detector.detect([frame.image for frame in batch])
@@ -57,6 +60,7 @@ def _seen(source: Path, encoder: Encoder, detector: ScreenDetector, fps: float) 
             for frame, screen in zip(batch, screens, strict=True)
         ]
         coded = encoder.encode_views(batch, [places])[0]
+        labels = recogniser.recognise([frame.image for frame in batch], places) if recogniser else [[] for _ in batch]
         stored = max(about.width, about.height, *batch[0].image.shape[:2])  # frames are read at a smaller size
         scale = stored / max(batch[0].image.shape[:2])
         for i, (frame, screen, seen) in enumerate(zip(batch, screens, found, strict=True)):
@@ -68,6 +72,7 @@ def _seen(source: Path, encoder: Encoder, detector: ScreenDetector, fps: float) 
                 screen_confidence=seen.confidence,
                 code=int(coded.codes[i]),
                 margins=coded.margins[i],
+                labels=labels[i],
                 scale=scale,
             )
 
@@ -78,7 +83,7 @@ def _line(frame: SeenFrame) -> str:
         where = "screen at " + " ".join(f"{x:.0f},{y:.0f}" for x, y in (frame.screen * frame.scale).tolist())
     return (
         f"{frame.source}  {frame.at_seconds:8.2f} s  0x{frame.code:08x}  {where}  "
-        f"(confidence {frame.screen_confidence:.2f})"
+        f"(confidence {frame.screen_confidence:.2f}){in_words(frame.labels)}"
     )
 
 
@@ -90,5 +95,5 @@ def _row(frame: SeenFrame) -> dict[str, Any]:
         "screen_confidence": round(frame.screen_confidence, 4),
         "code": f"0x{frame.code:08x}",
         "margins": [round(float(margin), 3) for margin in frame.margins],
-        "labels": [],
+        "labels": [[label, round(share, 4)] for label, share in frame.labels],
     }

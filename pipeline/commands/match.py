@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.console import print_json, timecode
+from pipeline.console import in_words, print_json, timecode
 from pipeline.encoder import default_encoder
 from pipeline.errors import EXIT_DONE, EXIT_UNKNOWN
 from pipeline.library import Library
@@ -42,6 +42,7 @@ def match(
         print(
             f"{found['title']}  at {timecode(found['at_seconds'])}  (video {found['video']}, "
             f"confidence {found['confidence']:.4f}, {found['query_seconds']:.1f} s of clip needed)"
+            f"{in_words(found['labels'])}"
         )
     else:
         print(f"unknown: nothing in the catalogue shows this clip ({answer.seconds:.1f} s seen)")

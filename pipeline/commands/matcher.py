@@ -39,6 +39,9 @@ def matcher(
     webhook_secret: Annotated[
         str, typer.Option(envvar="VNOME_WEBHOOK_SECRET", show_default=False, help="Signs what is posted.")
     ] = "",
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Tell also what cameras show on which no film is found: events `shows`.")
+    ] = False,
     kafka: Annotated[bool, typer.Option(help="Publish match events on Kafka, where VNOME_KAFKA names one.")] = True,
     topic: Annotated[str, typer.Option(help="Topic of match events.")] = MATCHES,
     metrics_at: Annotated[
@@ -66,7 +69,7 @@ def matcher(
             open_parts.enter_context(Relay(open_store, "kafka", KafkaDelivery(producer, topic), metrics))
         for hook in hooks:
             open_parts.enter_context(Relay(open_store, f"webhook {hook.shown}", hook, metrics))
-        live = LiveMatcher(store, matcher_of(CatalogueReference(library), bundle), library, metrics, own)
+        live = LiveMatcher(store, matcher_of(CatalogueReference(library), bundle), library, metrics, own, labels)
         open_parts.enter_context(HealthServer(metrics, live.not_ready, metrics_at, live.stuck))
         channels = ChannelIndexer(store, library, bundle.sha256)
         beside = {"channels": channels.run, "index": IndexWatch(library, metrics).run}

@@ -9,15 +9,17 @@ from typing import Annotated
 
 import typer
 
-from pipeline.console import print_json, timecode
+from pipeline.console import in_words, print_json, timecode
 from pipeline.errors import EXIT_DONE, InputError
+from pipeline.film_labels import FilmLabels
 from pipeline.library import Library
-from pipeline.sightings import Sighting, Sightings
+from pipeline.recogniser import Labels
+from pipeline.sightings import Sighting, Sightings, labels_of
 from pipeline.store import open_store
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-COLUMNS = ("video", "title", "camera", "start", "end", "film_start", "film_end", "confidence", "open", "id")
+COLUMNS = ("video", "title", "camera", "start", "end", "film_start", "film_end", "confidence", "open", "id", "labels")
 
 
 def sightings(
@@ -36,26 +38,29 @@ def sightings(
         raise InputError("--json and --csv are two forms; give one")
     start, end = (_epoch(text, name) for text, name in ((since, "--since"), (until, "--until")))
     with open_store() as store:
-        seen = Sightings(store)
+        seen, library = Sightings(store), Library(store)
         if video is not None and not seen.known(video):
-            Library(store).get(video)  # its error names near ids
+            library.get(video)  # its error names near ids
         found = seen.find(video, camera, start, end, limit)
+        labels = labels_of(found, library, FilmLabels(store))
     if json:
-        print_json({"sightings": [sighting.document() for sighting in found]})
+        rows = [{**sighting.document(), "labels": shown} for sighting, shown in zip(found, labels, strict=True)]
+        print_json({"sightings": rows})
     elif as_csv:
-        _print_csv(found)
+        _print_csv(found, labels)
     else:
-        for sighting in found:
-            print(_line(sighting))
+        for sighting, shown in zip(found, labels, strict=True):
+            print(_line(sighting) + in_words(shown))
     return EXIT_DONE
 
 
-def _print_csv(found: list[Sighting]) -> None:
+def _print_csv(found: list[Sighting], labels: list[Labels]) -> None:
     table = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     table.writeheader()
-    for sighting in found:
-        times = {name: _utc(getattr(sighting, name)) for name in ("start", "end")}
-        table.writerow({**sighting.document(), **times})
+    for sighting, shown in zip(found, labels, strict=True):
+        more = {name: _utc(getattr(sighting, name)) for name in ("start", "end")}
+        more["labels"] = "; ".join(label for label, _ in shown)
+        table.writerow({**sighting.document(), **more})
 
 
 def _line(sighting: Sighting) -> str:

@@ -45,6 +45,9 @@ class BundleList(BaseModel):
     bundles: list[BundleInfo]
 
 
+Shown = list[tuple[str, float]]  # labels and their probabilities, the most probable first
+
+
 class Code(BaseModel):
     """A frame as code."""
 
@@ -71,6 +74,7 @@ class FoundMatch(BaseModel):
     query_seconds: float = Field(description="How much of the clip was needed.")
     confidence: float
     speed: float = Field(description="Film seconds a clip second.")
+    labels: Shown = Field(description="What the film shows at that moment, most probable first.")
     aired_at: str | None = Field(None, description="Of a channel: when that moment was on the air, UTC.")
 
 
@@ -86,6 +90,7 @@ class Identified(BaseModel):
                 "query_seconds": 1.0,
                 "confidence": 0.999998,
                 "speed": 1.0,
+                "labels": [["bicycle", 0.93]],
             }
         ],
         frames=21,
@@ -223,6 +228,7 @@ class SightingInfo(BaseModel):
     open: bool = Field(description="It is still on.")
     frame: str | None = Field(description="Address of what the camera saw.")
     frame_film_seconds: float | None = Field(description="The film's moment in that picture.")
+    labels: Shown = Field(description="What that part of the film shows, each label by how much of the part it fills.")
 
 
 class SightingList(BaseModel):
@@ -248,6 +254,7 @@ class CameraInfo(BaseModel):
     camera: str
     last_seen: float
     showing: Showing | None
+    labels: Shown = Field(description="What is on it now: of a film its labels, else what recognition sees.")
     frame: str | None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.api_keys import ApiKeys
 from pipeline.bundles import Bundle
 from pipeline.details import Details
+from pipeline.film_labels import FilmLabels
 from pipeline.gateway.deciding import Deciders
 from pipeline.gateway.films import Films
 from pipeline.gateway.limits import RateLimit, SessionLimit
@@ -40,6 +41,7 @@ class Gateway:
     matcher: Matcher
     bundles: dict[str, Bundle]
     records: RecordCache
+    labels: FilmLabels
     deciders: Deciders
     picture_deciders: Deciders
     sandbox: Sandbox

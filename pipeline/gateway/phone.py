@@ -14,6 +14,7 @@ from pipeline.camera_follower import JUMP_SECONDS, LEAST_STEP_SECONDS
 from pipeline.detector import Sighting
 from pipeline.encoder import FrameEncoder
 from pipeline.errors import InputError
+from pipeline.film_labels import FilmLabels
 from pipeline.frames import Frame, RgbImage
 from pipeline.jpeg import decode_jpeg
 from pipeline.live_wire import LAST_MS, unpack_frames
@@ -73,11 +74,11 @@ class Picture:
 class Phone:
     """What one session knows. `add` is called by the connection, `work` by a decider, one at a time.
 
-    tell: takes an event for the phone; called from a decider's thread.
+    films: what films show. tell: takes an event for the phone; called from a decider's thread.
     """
 
-    def __init__(self, matcher: Matcher, records: RecordCache, tell: Tell) -> None:
-        self._matcher, self._records, self.tell = matcher, records, tell
+    def __init__(self, matcher: Matcher, records: RecordCache, films: FilmLabels, tell: Tell) -> None:
+        self._matcher, self._records, self._films, self.tell = matcher, records, films, tell
         self._lock = threading.Lock()
         self._waiting: list[CodedFrame] = []
         self._last = -1.0  # seconds of the newest frame that was taken
@@ -176,6 +177,7 @@ class Phone:
         if event.event == "lost":
             self._told = None
             return document
+        labels = self._films.at(match.number, match.film_seconds(event.at))
         self._told = match.number
         return document | {
             "speed": round(match.speed, 4),
@@ -183,6 +185,7 @@ class Phone:
             "duration_seconds": record.duration_seconds if record else 0.0,
             "languages": list(record.subtitles) if record else [],
             "reading": match.view,
+            "labels": labels,
         }
 
     def _name(self, event: LiveEvent) -> str:
@@ -193,10 +196,12 @@ class Phone:
 class PicturePhone(Phone):
     """A phone that sends pictures, since it cannot code them itself."""
 
-    def __init__(self, matcher: Matcher, records: RecordCache, tell: Tell, encoder: FrameEncoder) -> None:
+    def __init__(
+        self, matcher: Matcher, records: RecordCache, films: FilmLabels, tell: Tell, encoder: FrameEncoder
+    ) -> None:
         self._encoder = encoder
         self._pictures: list[Picture] = []
-        super().__init__(matcher, records, tell)
+        super().__init__(matcher, records, films, tell)
 
     def add(self, message: bytes) -> bool:
         """Takes a message: uint32 time in ms, then a JPEG picture. The newest alone waits."""

@@ -16,6 +16,7 @@ from pipeline.details import POSTER_MOST_BYTES, Details
 from pipeline.detector import default_detector
 from pipeline.encoder import default_encoder
 from pipeline.errors import InputError, ServiceError
+from pipeline.film_labels import FilmLabels
 from pipeline.gateway.app import make_app
 from pipeline.gateway.deciding import Deciders
 from pipeline.gateway.films import Films
@@ -97,6 +98,7 @@ def make_gateway(store: Store, options: Options, metrics: Metrics) -> Gateway:
         matcher=matcher,
         bundles={"encoder": encoder.bundle, "detector": default_detector().bundle},
         records=RecordCache(library),
+        labels=FilmLabels(store),
         deciders=Deciders(metrics),
         picture_deciders=Deciders(metrics),
         sandbox=sandbox,

@@ -32,7 +32,7 @@ class CameraFrame:
     readings: Readings = field(default_factory=dict, repr=False)  # detect
     screen: Sighting | None = None  # detect
     only: int | None = None  # detect: the one view that is read, None for all
-    labels: Sequence[tuple[str, float]] = ()  # recognise
+    labels: Sequence[tuple[str, float]] | None = None  # recognise; None for a frame that it does not look at
     coded: CodedFrame | None = field(default=None, repr=False)  # encode; decode for one that came as a code
 
 

@@ -11,11 +11,13 @@ from pipeline import keys, live_matcher
 from pipeline.code_stream import CodeEntry, CodeStream
 from pipeline.codes import FrameCodes
 from pipeline.encoder import default_encoder
+from pipeline.labels import LabelStore, Stretch
 from pipeline.library import Library
 from pipeline.live_matcher import LiveMatcher
 from pipeline.matching import Matcher, matcher_of
 from pipeline.messages import JPEG, QUERY, FrameMessage, Place
 from pipeline.metrics import Metrics
+from pipeline.recogniser import Labels
 from pipeline.reference import CatalogueReference
 from pipeline.sightings import Sighting, Sightings
 from pipeline.store import Store
@@ -38,8 +40,10 @@ class Channel:
         self._stream, self.name, self._view = CodeStream(store), name, view
         self.seq, self.at = 0, time.time_ns() - BEGUN_SECONDS * NS
 
-    def show(self, track: Track | None, first: float, seconds: float, fps: float = 10.0) -> None:
-        """Plays a part of a film, or what no film shows."""
+    def show(
+        self, track: Track | None, first: float, seconds: float, fps: float = 10.0, labels: Labels | None = None
+    ) -> None:
+        """Plays a part of a film, or what no film shows. labels: what recognition says once a second, None: nothing."""
         rng = np.random.default_rng(self.seq + 1)
         entries = []
         for k in range(int(seconds * fps)):
@@ -49,7 +53,8 @@ class Channel:
                 code, _ = track.codes_at(np.array([first + k / fps]))
             codes = FrameCodes(np.zeros(1), code, np.full((1, 32), 4, np.float32))
             message = FrameMessage(self.name, self.at, self.seq, JPEG, QUERY, "", b"", Place("t", 0, self.seq))
-            entries.append(CodeEntry(message, CodedFrame(0.0, {self._view: codes})))
+            due = labels if k % round(fps) == 0 else None
+            entries.append(CodeEntry(message, CodedFrame(0.0, {self._view: codes}), due))
             self.seq, self.at = self.seq + 1, self.at + round(NS / fps)
         self._stream.push(entries)
 
@@ -211,3 +216,86 @@ def test_a_video_that_was_removed_is_named_so(store: Store, matcher: Matcher, fi
     run(one, store)
     assert events(store)[-1][1] == "lost"
     assert isinstance(Sightings(store).find("one")[0], Sighting)
+
+
+# What is on, in words
+
+NOTHING: Labels = []
+DOG, CAR = [("dog", 0.9)], [("car", 0.8), ("road", 0.7)]
+
+
+def documents(store: Store) -> list[dict[str, Any]]:
+    entries: Any = store.client.xrange(keys.MATCHES)
+    return [json.loads(fields[b"event"]) for _, fields in entries]
+
+
+def shown(store: Store) -> list[tuple[str, list[str]]]:
+    return [(told["event"], [label for label, _ in told["labels"]]) for told in documents(store)]
+
+
+def test_events_tell_what_the_film_shows_at_that_moment(
+    store: Store, matcher: Matcher, films: dict[str, Track]
+) -> None:
+    stretches = [Stretch("bridge", 5.0, 30.0, 0.75), Stretch("dog", 10.0, 14.0, 0.9), Stretch("boat", 78.0, 90.0, 0.8)]
+    LabelStore(store).put(Library(store).get("one").number, stretches)
+    channel = Channel(store, "tv")
+    channel.show(films["one"], 10, 8, labels=CAR)  # what is stored of the film goes before what is seen of it
+    channel.show(films["one"], 80, 8, labels=CAR)
+    one = live(store, matcher)
+    run(one, store)
+    found, moved = documents(store)
+    assert found["labels"] == [["dog", 0.9], ["bridge", 0.75]] and moved["labels"] == [["boat", 0.8]]
+    assert {*found} == {
+        "id", "event", "camera", "video", "title", "time", "at_seconds", "speed", "confidence", "labels"
+    }  # fmt: skip
+
+
+def test_a_film_without_labels_and_a_camera_without_a_film_show_what_recognition_says(
+    store: Store, matcher: Matcher, films: dict[str, Track]
+) -> None:
+    channel, coded = Channel(store, "tv"), Channel(store, "yard")
+    channel.show(films["two"], 30, 8, labels=DOG)
+    channel.show(None, 0, 12, labels=CAR)
+    coded.show(films["one"], 10, 4)  # sent as codes: recognition sees nothing
+    one = live(store, matcher)
+    run(one, store, 2)
+    told = {camera: [told for told in documents(store) if told["camera"] == camera] for camera in ("tv", "yard")}
+    assert [(event["event"], event["labels"]) for event in told["tv"]] == [
+        ("found", []),  # after a second and a half, which is too little to say
+        ("lost", [["car", 0.8], ["road", 0.7]]),
+    ]
+    assert [(event["event"], event["labels"]) for event in told["yard"]] == [("found", [])]
+
+
+def test_what_cameras_show_is_told_when_asked_for_and_not_all_the_time(
+    store: Store, matcher: Matcher, films: dict[str, Track]
+) -> None:
+    channel = Channel(store, "tv")
+    channel.show(None, 0, 15, labels=NOTHING)
+    channel.show(None, 0, 15, labels=DOG)
+    for _ in range(20):  # something else every other second
+        channel.show(None, 0, 1, labels=CAR)
+        channel.show(None, 0, 1, labels=[("road", 0.2)])
+    channel.show(films["two"], 30, 8, labels=CAR)
+    channel.show(None, 0, 30, labels=CAR)  # which "lost" tells, and nothing more is to be told
+    one = LiveMatcher(store, matcher, Library(store), Metrics(), "m", tells_shown=True)
+    run(one, store)
+    told = shown(store)
+    assert told[0] == ("shows", ["dog"]) and told[-2:] == [("found", ["car", "road"]), ("lost", ["car", "road"])]
+    times = [event["time"] for event in documents(store) if event["event"] == "shows"]
+    assert np.diff(times).min(initial=99.0) >= 10
+    first = documents(store)[0]
+    assert first.pop("id") == f"tv/{round(first.pop('time') * 1000)}/shows"
+    assert first == {"event": "shows", "camera": "tv", "labels": [["dog", 0.6]]}  # two of three pictures, 0.9 each
+
+
+def test_who_takes_a_camera_over_does_not_tell_again_what_it_shows(
+    store: Store, matcher: Matcher, films: dict[str, Track]
+) -> None:
+    channel = Channel(store, "tv")
+    channel.show(None, 0, 15, labels=DOG)
+    run(LiveMatcher(store, matcher, Library(store), Metrics(), "first", True), store)
+    store.client.delete(keys.camera_matcher("tv"))
+    channel.show(None, 0, 15, labels=DOG)
+    run(LiveMatcher(store, matcher, Library(store), Metrics(), "second", True), store)
+    assert shown(store) == [("shows", ["dog"])]

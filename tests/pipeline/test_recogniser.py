@@ -87,9 +87,9 @@ def test_the_stage_labels_a_source_once_a_second(recogniser: Recogniser) -> None
     code = CameraFrame(frames[0].message, other)  # came as a code, without a picture
     stage.work([*frames[:12], code])
     stage.work(frames[12:])
-    assert [k for k, one in enumerate(frames) if one.labels] == [0, 10, 20]
-    assert frames[0].labels[0][0] == "green"
-    assert code.labels == ()
+    assert [k for k, one in enumerate(frames) if one.labels is not None] == [0, 10, 20]
+    assert frames[0].labels and frames[0].labels[0][0] == "green"
+    assert code.labels is None
 
 
 @pytest.mark.parametrize("changes", [{"labels": []}, {"labels": None}, {"size": [8]}, {"size": None}])

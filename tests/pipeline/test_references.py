@@ -7,6 +7,7 @@ import pytest
 
 from edge.demo import sample_films
 from pipeline import keys
+from pipeline.bundles import load_bundle
 from pipeline.code_stream import CodeEntry, CodeStream
 from pipeline.codes import FrameCodes
 from pipeline.detector import default_detector
@@ -16,13 +17,17 @@ from pipeline.frames import Frame
 from pipeline.indexing import code_film
 from pipeline.library import Library
 from pipeline.messages import CODE, END, JPEG, REFERENCE, BadMessage, FrameMessage, Place
+from pipeline.recogniser import RECOGNISER, Recogniser
 from pipeline.references import References
+from pipeline.search import Search
 from pipeline.stages.decode import Decode
 from pipeline.stages.detect import Detect
 from pipeline.stages.encode import Encode
-from pipeline.stages.work import CameraFrame, Memories
+from pipeline.stages.recognise import Recognise
+from pipeline.stages.work import CameraFrame, Memories, SourceMemory
 from pipeline.store import Store
 from pipeline.views import INSIDE_BARS, WHOLE, CodedFrame
+from tests.pipeline.test_recogniser import colour_bundle
 from tests.streaming import film_frames, jpeg
 
 pytestmark = pytest.mark.redis
@@ -47,6 +52,20 @@ def send(store: Store, film: Path) -> int:
             stage.work(batch)
         CodeStream(store).push([CodeEntry(one.message, one.coded) for one in batch if one.coded is not None])
     return len(ones)
+
+
+def test_what_recognition_said_of_the_frames_is_the_films(store: Store, tmp_path: Path) -> None:
+    recognise = Recognise(Recogniser(load_bundle(colour_bundle(tmp_path / "b"), RECOGNISER)))
+    memory = SourceMemory()
+    for k in range(100):  # five seconds of red, then blue, ten frames each second
+        light = (230, 10, 10) if k < 50 else (10, 10, 230)
+        frame = CameraFrame(message(k, seconds=k / 10), memory, Frame(np.full((36, 64, 3), light, np.uint8), k / 10))
+        recognise.work([frame])
+        CodeStream(store).push([CodeEntry(frame.message, nothing_coded(), frame.labels)])
+    assert References(store).finish(message(100, kind=END), ENCODER) == "added"
+    (red,), (blue,) = (Search(Library(store)).find(word) for word in ("red", "blue"))
+    assert (red.at_seconds, red.until_seconds) == pytest.approx((0, 5), abs=1.01)
+    assert (blue.at_seconds, blue.until_seconds) == pytest.approx((5, 10), abs=1.01)
 
 
 def nothing_coded() -> CodedFrame:

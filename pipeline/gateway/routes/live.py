@@ -109,11 +109,11 @@ class _Session:
             raise Problem(409, "these codes are of another encoder than this catalogue's; /v1/info names it")
         self._leave()
         tell: Callable[[Event], None] = self._tell
-        records, matcher = self._gateway.records, self._gateway.matcher
+        matcher, named = self._gateway.matcher, (self._gateway.records, self._gateway.labels)
         phone = (
-            Phone(matcher, records, tell)
+            Phone(matcher, *named, tell)
             if wish["sends"] == "codes"
-            else PicturePhone(matcher, records, tell, default_encoder())
+            else PicturePhone(matcher, *named, tell, default_encoder())
         )
         self._seat = Seat(phone, self._refused)
         self._sends = str(wish["sends"])

@@ -20,7 +20,8 @@ from pipeline.gateway.models import (
     SightingList,
 )
 from pipeline.gateway.problems import Problem, answers
-from pipeline.sightings import Sighting
+from pipeline.recogniser import Labels
+from pipeline.sightings import Sighting, labels_of
 
 router = APIRouter(tags=["sightings"])
 NS = 1_000_000_000
@@ -59,9 +60,8 @@ def sightings(
     found = [sighting for sighting in found if open is None or sighting.open == open]
     page = page_of(found, sort, _SORTS, offset, limit)
     times = CameraPictures(gateway.store).sighting_times([sighting.id for sighting in page])
-    return SightingList(
-        sightings=[_document(sighting, ts) for sighting, ts in zip(page, times, strict=True)], total=len(found)
-    )
+    labels = labels_of(page, gateway.library, gateway.labels)
+    return SightingList(sightings=list(map(_document, page, times, labels)), total=len(found))
 
 
 @router.get("/v1/sightings/frame", response_class=Response, responses={**answers(404), **_JPEG})
@@ -86,12 +86,17 @@ def cameras(
     pictures = CameraPictures(gateway.store)
     known = [(camera, seen) for camera, seen in pictures.cameras() if q.casefold() in camera.casefold()]
     page = page_of(known, sort, _CAMERA_SORTS, offset, limit)
-    open_ones = {sighting.camera: sighting for sighting in gateway.sightings.open_on([camera for camera, _ in page])}
+    now = gateway.sightings.open_on([camera for camera, _ in page])
+    records = gateway.library.named(sighting.video for sighting, _ in now.values() if sighting)
     kept = pictures.kept([camera for camera, _ in page])
     entries = []
     for (camera, seen), has_picture in zip(page, kept, strict=True):
         frame = f"/v1/cameras/{quote(camera, safe='')}/frame" if has_picture else None
-        entries.append(CameraInfo(camera=camera, last_seen=seen, showing=_showing(open_ones.get(camera)), frame=frame))
+        sighting, labels = now.get(camera, (None, []))
+        if sighting is not None and sighting.video in records:
+            labels = gateway.labels.at(records[sighting.video].number, sighting.film_end) or labels
+        showing = _showing(sighting)
+        entries.append(CameraInfo(camera=camera, last_seen=seen, showing=showing, labels=labels, frame=frame))
     return CameraList(cameras=entries, total=len(known))
 
 
@@ -104,12 +109,12 @@ def camera_frame(gateway: Parts, _: Querying, camera: str) -> Response:
     return Response(picture.jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
-def _document(sighting: Sighting, ts_ns: int | None) -> SightingInfo:
+def _document(sighting: Sighting, ts_ns: int | None, labels: Labels) -> SightingInfo:
     moment = None
     if ts_ns is not None:
         moment = round(max(sighting.film_start + (ts_ns / NS - sighting.start), 0.0), 3)
     frame = f"/v1/sightings/frame?id={quote(sighting.id, safe='')}" if ts_ns is not None else None
-    return SightingInfo(**sighting.document(), frame=frame, frame_film_seconds=moment)
+    return SightingInfo(**sighting.document(), frame=frame, frame_film_seconds=moment, labels=labels)
 
 
 def _showing(sighting: Sighting | None) -> Showing | None:

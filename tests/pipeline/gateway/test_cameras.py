@@ -14,6 +14,7 @@ from pipeline.bundles import shipped_bundle
 from pipeline.camera_follower import CameraFollower
 from pipeline.camera_pictures import SIDE, CameraPictures, keep_for_sighting
 from pipeline.gateway import pages
+from pipeline.labels import LabelStore, Stretch
 from pipeline.sightings import Sighting, Sightings
 from pipeline.store import Store
 from tests.pipeline.gateway.conftest import Client, Make, is_problem
@@ -65,6 +66,29 @@ def test_a_sighting_keeps_what_the_camera_saw(client: Client, store: Store) -> N
     assert seen is not None and seen.shape == (180, SIDE, 3) and abs(int(seen[90, 160, 2]) - 200) < 10
     assert is_problem(client.get("/v1/sightings/frame", params={"id": "none"}), 404, "none")
     assert 0 < store.client.pttl(keys.sighting_frame(one.id))
+
+
+def test_sightings_tell_what_the_part_of_the_film_shows(client: Client, store: Store, bikes: str) -> None:
+    stretches = [Stretch("bicycle", 0.0, 10.0, 0.8), Stretch("dog", 5.0, 7.0, 0.9), Stretch("cat", 0.0, 5.0, 0.9)]
+    LabelStore(store).put(client.gateway.library.get(bikes).number, stretches)
+    put(store, [sighting(0, "a", bikes, NOW), sighting(1, "a", "gone", NOW + 60)])
+    gone, seen = client.get("/v1/sightings").json()["sightings"]
+    # of [5, 15): bicycle 0.8 for 5 of 10 seconds, dog 0.9 for 2
+    assert (seen["labels"], gone["labels"]) == ([["bicycle", 0.4], ["dog", 0.18]], [])
+
+
+def test_cameras_tell_in_words_what_is_on_them(client: Client, store: Store, bikes: str) -> None:
+    LabelStore(store).put(client.gateway.library.get(bikes).number, [Stretch("bicycle", 14.0, 16.0, 0.8)])
+    store.client.zadd(keys.CAMERAS, {"film": time.time(), "yard": time.time()})
+    for camera in ("film", "yard"):
+        state = CameraFollower(camera, client.gateway.matcher, client.gateway.library)
+        for second in range(3):
+            state._labels.add(round((NOW + second) * 1e9), [("dog", 0.9)])
+        state._last_ns = round((NOW + 2) * 1e9)
+        state._sighting = sighting(0, camera, bikes, NOW, open=True) if camera == "film" else None
+        store.client.hset(keys.camera_state(camera), "session", state.state())
+    told = {one["camera"]: one["labels"] for one in client.get("/v1/cameras").json()["cameras"]}
+    assert told == {"film": [["bicycle", 0.8]], "yard": [["dog", 0.9]]}
 
 
 def test_cameras_tell_what_is_on_them(client: Client, store: Store) -> None:

@@ -22,6 +22,7 @@ from pipeline.encoder import default_encoder
 from pipeline.errors import InputError
 from pipeline.gateway.access import KEY_PROTOCOL, PROTOCOL
 from pipeline.gateway.routes import live
+from pipeline.labels import LabelStore, Stretch
 from pipeline.live_wire import LAST_MS, RECORD_BYTES, pack_frame, unpack_frames
 from pipeline.media import read_frames
 from pipeline.store import Store
@@ -105,6 +106,19 @@ def test_found_another_film_and_lost(phone_client: Client) -> None:
             "searching",
             "follow",
         ]
+
+
+@pytest.mark.redis
+def test_what_the_film_shows_is_told_with_it(phone_client: Client, store: Store) -> None:
+    number = phone_client.gateway.library.get("bikes").number
+    LabelStore(store).put(number, [Stretch("bicycle", 0.0, 7.0, 0.8), Stretch("street", 6.5, 12.0, 0.9)])
+    with session(phone_client) as socket:
+        send(socket, coded_film(sample_films()[BIKES], 5, 2, 6))
+        assert told(socket, "found")[-1]["labels"] == [["bicycle", 0.8]]
+        still = told(socket, "still")
+        while still[-1]["at_seconds"] < 6.5:
+            still = told(socket, "still")
+        assert still[-1]["labels"][0] == ["street", 0.9]
 
 
 @pytest.mark.redis
