@@ -1,0 +1,53 @@
+"""How likely each pixel of a slice is of a membrane, said by one network or a committee.
+
+Ciresan et al., NIPS 2012, section 2: outputs are calibrated, and averaged over networks and over the rotations and
+mirrors of the picture. Networks learn from as many pixels of membranes as of cells; here the share that membranes
+really have is put back by Bayes' rule, where the paper fits a cubic.
+"""
+
+# N slices, H and W their size in pixels
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from export.membrane_training import as_input, turned, with_surroundings
+from export.membranes import Grey
+from export.networks.dilated import DilatedMpcnn
+from export.networks.mpcnn import Mpcnn
+
+WAYS = 8  # rotations by right angles and mirrors
+
+Maps = npt.NDArray[np.float32]
+
+
+@torch.inference_mode()
+def membrane_maps(networks: Sequence[Mpcnn], pictures: Grey, share: float, ways: int = WAYS) -> Maps:
+    """uint8 (N, H, W) -> float32 (N, H, W), 0..1: the mean over networks and the first `ways` turns.
+
+    share: of the pixels that are of a membrane, in what the networks learned from.
+    """
+    odds = float(np.log(share / (1 - share)))
+    found = [
+        torch.stack(
+            [turned_back(_scan(network, turned(piece, way), odds), way) for network in networks for way in range(ways)]
+        )
+        for piece in as_input(pictures)
+    ]
+    maps: Maps = torch.stack([several.mean(dim=0) for several in found]).numpy()
+    return maps
+
+
+def _scan(network: Mpcnn, picture: torch.Tensor, odds: float) -> torch.Tensor:
+    """(1, H, W) -> (H, W), from one pass."""
+    whole = with_surroundings(picture.unsqueeze(0), network.window[1])
+    cell, membrane = DilatedMpcnn(network)(whole)[0]
+    return torch.sigmoid(membrane - cell + odds)
+
+
+def turned_back(pictures: torch.Tensor, way: int) -> torch.Tensor:
+    """Undoes `turned`."""
+    back = pictures.rot90(-(way % 4), (-2, -1))
+    return back.flip(-1) if way >= 4 else back

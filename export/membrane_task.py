@@ -1,0 +1,67 @@
+"""Neuronal membranes, as a task of `vnome train` and `vnome score`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.membrane_maps import Maps, membrane_maps
+from export.membrane_training import MembraneTrainer, load_membrane_network, preset_config
+from export.membranes import Mask, Membranes, load_membranes
+from export.segmentation_scores import agreements, best_score, pixel_errors, resampled, v_rands
+from export.task import Scores, Sources, Task
+from export.training import Trainer
+
+SET = "isbi2012"  # folder of the set
+
+
+@dataclass(frozen=True)
+class MembraneTask(Task):
+    """The slices of ISBI 2012 of which the last are held out, scored by V_rand after thinning and by pixel error."""
+
+    def trainer(self, sources: Sources, preset: str, steps: int | None, seed: int, device: str, out: Path) -> Trainer:
+        """See `Task.trainer`."""
+        training, _ = _split(sources)
+        return MembraneTrainer(preset_config(preset, steps, seed), training, out, device)
+
+    def score(self, runs: Sequence[Path], sources: Sources) -> Scores:
+        """See `Task.score`. The committee averages probabilities, each over 8 rotations and mirrors."""
+        training, unseen = _split(sources)
+        share = float(training.membrane.mean())
+        said = [membrane_maps([load_membrane_network(run)], unseen.pictures, share) for run in runs]
+        together: Maps = np.stack(said).mean(axis=0)
+        return {
+            "task": self.name,
+            "metric": "V_rand of held-out slices (1 is perfect)",
+            "runs": [{"run": str(run), **figures(maps, unseen.membrane)} for run, maps in zip(runs, said, strict=True)],
+            "committee": {"of": len(runs), **figures(together, unseen.membrane)},
+        }
+
+
+def figures(maps: Maps, membrane: Mask) -> dict[str, Any]:
+    """Scores of maps of slices (N, H, W), with 95 % intervals from slices drawn anew."""
+    scores: dict[str, Any] = {"slices": len(maps)}
+    for name, thin in (("thinned", True), ("as_found", False)):
+        table = agreements(maps, membrane, thin)
+        best = best_score(table)
+        scores[f"v_rand_{name}"] = round(best.v_rand, 4)
+        scores[f"v_rand_{name}_interval"] = resampled(partial(v_rands, table), len(maps))
+        if thin:
+            scores |= {"split": round(best.split, 4), "merge": round(best.merge, 4), "threshold": best.threshold}
+    errors = pixel_errors(maps, membrane)
+    scores["pixel_error_percent"] = round(100 * float(errors.mean()), 2)
+    scores["pixel_error_interval"] = resampled(lambda drawn: 100 * (drawn @ errors) / len(maps), len(maps))
+    return scores
+
+
+def _split(sources: Sources) -> tuple[Membranes, Membranes]:
+    return load_membranes(sources.need_data() / SET).split()
+
+
+MEMBRANES = MembraneTask(
+    name="membranes",
+    published="winner of ISBI 2012 (Ciresan et al. 2012), on test slices whose labels are not public",
+)
