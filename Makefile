@@ -24,7 +24,7 @@ lint: $(DEV)/.done      ## ruff and mypy
 	$(DEV)/bin/mypy
 	if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE) && cd $(WEB) && npm run --silent check; fi
 
-bench: bench-index-film bench-camera bench-stream bench-index bench-gateway ## all benchmarks
+bench: bench-index-film bench-camera bench-scanning bench-stream bench-index bench-gateway ## all benchmarks
 
 bench-%: $(DEV)/.done   ## one benchmark, tests/benchmarks/bench_NAME.py
 	$(DEV)/bin/python -m tests.benchmarks.bench_$(subst -,_,$*) $(ARGS)

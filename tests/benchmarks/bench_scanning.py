@@ -1,0 +1,143 @@
+"""`make bench-scanning`: patches a second, one by one and whole pictures in one pass, in scanning and in training.
+
+The talk (SGAICO 2014, "Segmentation and detection: the fast way") shows, from Giusti et al., ICIP 2013, for N3 260
+patches/s one by one and 4,500 in one pass, for N4 130 and 3,000; there the first is a tuned GPU program and the second
+Matlab on a CPU. Here both run on one thread of the same CPU, so that the ratio is what one pass saves.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from export.bundling import to_onnx
+from export.networks.dense import DenseConfig, DenseMaxPoolingCnn
+from export.networks.dilated import DilatedMpcnn
+from export.networks.fragments import FragmentedMpcnn
+from export.networks.mpcnn import N3, N4, Mpcnn, MpcnnConfig
+from tests.dense_patches import patch_by_patch
+
+BATCH = 64  # patches that go through a network at once, one by one
+PICTURE = 512  # side of the picture that is scanned, pixels: a slice of ISBI 2012
+TRAINED = 160  # side of what is answered of the picture that is trained on, pixels: as in `MembraneTrainer`
+FRAME_HEIGHT, FRAME_WIDTH = 180, 320  # pixels; what the detector gets
+REPEATS, SECONDS = 3, 4.0  # least of both for a measurement
+TALK = {"N3": {"one by one": 260, "one pass": 4500}, "N4": {"one by one": 130, "one pass": 3000}}
+
+
+class Way(NamedTuple):
+    """One way to answer for `patches` patches of a picture."""
+
+    network: str
+    name: str
+    patches: int
+    run: Callable[[], object]
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    rates: dict[str, dict[str, float]] = {}
+    print(f"{'network':<26}{'way':<34}{'patches/s':>10}{'ratio':>8}")
+    for way in (*_scanning("N3", N3), *_scanning("N4", N4), *_detector(), *_training("N3", N3), *_training("N4", N4)):
+        of_network = rates.setdefault(way.network, {})
+        of_network[way.name] = rate = way.patches / _seconds(way.run)
+        ratio = rate / next(iter(of_network.values()))
+        print(f"{way.network:<26}{way.name:<34}{rate:>10,.0f}{ratio:>8.1f}", flush=True)
+    for name, figures in TALK.items():
+        alone, whole = figures.values()
+        print(f"{name + ', the talk':<26}{'GPU one by one, CPU in one pass':<34}{whole:>10,}{whole / alone:>8.1f}")
+    sizes = {"picture": PICTURE, "trained": TRAINED, "frame": [FRAME_HEIGHT, FRAME_WIDTH], "batch": BATCH}
+    machine = f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}, one thread"
+    rounded = {network: {way: round(rate, 1) for way, rate in ways.items()} for network, ways in rates.items()}
+    print(json.dumps({"patches_per_second": rounded, "talk": TALK, "sizes": sizes, "machine": machine}))
+
+
+def _scanning(name: str, notation: str) -> Iterator[Way]:
+    network = Mpcnn(MpcnnConfig(notation)).eval()
+    patches = _channels_last(torch.rand(BATCH, *network.window))
+    picture = _channels_last(torch.rand(1, 1, PICTURE, PICTURE))
+    count = (PICTURE - network.window[1] + 1) ** 2
+    yield Way(name, "one by one, torch", BATCH, lambda: _scan(network, patches))
+    yield Way(name, "one pass, fragments, torch", count, lambda: _scan(FragmentedMpcnn(network), picture))
+    yield Way(name, "one pass, dilated, torch", count, lambda: _scan(DilatedMpcnn(network), picture))
+    yield Way(name, "one pass, dilated, ONNX Runtime", count, _onnx(DilatedMpcnn(network), picture))
+
+
+def _detector() -> Iterator[Way]:
+    config = DenseConfig()
+    network = DenseMaxPoolingCnn(config).eval()
+    patches = _channels_last(torch.rand(BATCH // 4, 3, config.field, config.field))
+    picture = _channels_last(torch.rand(1, 3, FRAME_HEIGHT, FRAME_WIDTH))
+    count = (FRAME_HEIGHT // config.stride) * (FRAME_WIDTH // config.stride)
+    name = f"screen detector, {count:,}"
+    yield Way(name, "one by one, torch", len(patches), lambda: _alone(network, patches))
+    yield Way(name, "one pass, dilated, torch", count, lambda: _scan(network, picture))
+    yield Way(name, "one pass, dilated, ONNX Runtime", count, _onnx(network, picture))
+
+
+def _training(name: str, notation: str) -> Iterator[Way]:
+    network = Mpcnn(MpcnnConfig(notation))
+    patches = _channels_last(torch.rand(BATCH, *network.window))
+    side = TRAINED + network.window[1] - 1
+    picture = _channels_last(torch.rand(1, 1, side, side))
+    name += ", forth and back"
+    yield Way(name, "one by one, torch", BATCH, lambda: _learn(network, network, patches))
+    for way, scan in (("fragments", FragmentedMpcnn(network)), ("dilated", DilatedMpcnn(network))):
+        yield Way(name, f"one pass, {way}, torch", TRAINED**2, partial(_learn, scan, network, picture))
+
+
+def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    """The order of values that torch's convolutions are faster with on a CPU."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def _scan(network: nn.Module, shown: torch.Tensor) -> object:
+    return network(shown)
+
+
+@torch.inference_mode()
+def _alone(network: DenseMaxPoolingCnn, patches: torch.Tensor) -> object:
+    return patch_by_patch(network, patches)
+
+
+def _learn(scan: nn.Module, network: Mpcnn, shown: torch.Tensor) -> object:
+    return torch.autograd.grad(scan(shown).square().sum(), list(network.parameters()))
+
+
+def _onnx(network: nn.Module, picture: torch.Tensor) -> Callable[[], object]:
+    """A run of the exported network on one thread of ONNX Runtime."""
+    sides = {2 + axis: torch.export.Dim(name, min=128, max=4096) for axis, name in enumerate(("height", "width"))}
+    plain = picture.contiguous()
+    model = to_onnx(network, {"pictures": plain}, ["answers"], {"pictures": sides})
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    shown = plain.numpy()
+    return lambda: session.run(None, {"pictures": shown})
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    """Median of several runs: the machine is shared."""
+    run()
+    spent: list[float] = []
+    while len(spent) < REPEATS or sum(spent) < SECONDS:
+        started = time.perf_counter()
+        run()
+        spent.append(time.perf_counter() - started)
+    return float(np.median(spent))
+
+
+if __name__ == "__main__":
+    main()
