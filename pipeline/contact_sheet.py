@@ -14,6 +14,7 @@ CELL_WIDTH, CELL_HEIGHT, TEXT_HEIGHT, GAP = 320, 180, 44, 12  # pixels
 PAPER, INK, EMPTY = 24, (235, 235, 235), 60  # grey levels, and the colour of letters
 _FONT, _SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
 MOST_LETTERS = 42  # in a cell's width
+MOST_CELLS = 400  # of a sheet: 35 megapixels; more are no overview
 
 
 def draw_sheet(cells: Sequence[tuple[RgbImage | None, str, str]]) -> RgbImage:

@@ -47,6 +47,7 @@ class SourceInfo:
     duration_seconds: None for live sources, single pictures, and where not declared.
     live: pictures arrive as they are made (camera, RTSP, RTMP).
     frame_rate: frames a second, on average; None for single pictures and where not declared.
+    timecode: of the first frame, as a film camera notes it; None where there is none.
     """
 
     width: int
@@ -54,6 +55,7 @@ class SourceInfo:
     duration_seconds: float | None
     live: bool
     frame_rate: float | None
+    timecode: str | None = None
 
 
 def probe(source: str | Path) -> SourceInfo:
@@ -71,6 +73,7 @@ def probe(source: str | Path) -> SourceInfo:
             duration_seconds=None if timeless or place.live else _declared_duration(container, stream),
             live=place.live,
             frame_rate=None if timeless else _declared_rate(stream),
+            timecode=_declared_timecode(container),
         )
 
 
@@ -341,6 +344,12 @@ def _stamp(picture: VideoFrame) -> float | None:
 def _declared_rate(stream: VideoStream) -> float | None:
     rate = stream.average_rate or stream.guessed_rate
     return float(rate) if rate else None
+
+
+def _declared_timecode(container: InputContainer) -> str | None:
+    """In MP4 and QuickTime it has a track of its own, elsewhere the container or the pictures' track tells it."""
+    told = [container.metadata, *(stream.metadata for stream in container.streams)]
+    return next((metadata["timecode"] for metadata in told if metadata.get("timecode")), None)
 
 
 def _declared_duration(container: InputContainer, stream: VideoStream) -> float | None:

@@ -1,21 +1,23 @@
 """Search of the catalogue by words: videos by their titles, moments by what they show and by what is said in them.
 
-Labels have an index, so that finding them costs what is found. Of subtitles there is none: a search reads those of
-every video that has some.
+Labels have an index, so that finding them costs what is found. Of titles and subtitles there is none: a search that is
+not for labels alone reads every record, and the subtitles of every video that has some.
 """
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pipeline.errors import InputError, MissingError
-from pipeline.labels import LabelStore
+from pipeline.labels import LabelStore, Stretch
 from pipeline.library import Library
 from pipeline.subtitles import read_cues
 from pipeline.videos import VideoRecord
 
 Kind = Literal["title", "subtitle", "label"]
 MOST_HITS = 5000  # moments that are found; more help nobody, and fill the memory
+MOST_NEAR = 5  # labels that are named where nothing is found
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,20 @@ class Search:
                         break
         return [hit for hit in found if hit.until_seconds - hit.at_seconds >= wanted.shortest][:MOST_HITS]
 
+    def near(self, query: str) -> list[str]:
+        """Labels that are written like the query, or else those that most moments have: for who found nothing."""
+        names, query = self._labels.names(), query.casefold()
+        parts: dict[str, str] = {}
+        for name in names:  # "cars" is near to "red car", by its second word
+            for part in (name, *name.split()):
+                parts.setdefault(part.casefold(), name)
+        close = [parts[part] for part in difflib.get_close_matches(query, parts, n=MOST_NEAR)]
+        return list(dict.fromkeys(close)) or sorted(names, key=lambda name: (-names[name], name))[:MOST_NEAR]
+
     def _shown(self, words: list[str], video: str | None) -> list[Hit]:
         """Moments by label; what is read grows with what is found."""
-        names = [name for name in self._labels.names() if _has_all(name, words)]
-        found = [entry for name in names for entry in self._labels.find(name, MOST_HITS)]
+        names = _meant(self._labels.names(), words)
+        found = list(self._stretches(names, video))
         records = self._library.resolve([number for number, _ in found])
         hits = [
             Hit("label", record.id, record.title, one.start, one.end, one.label, None, round(one.score, 4))
@@ -90,6 +102,15 @@ class Search:
             if (record := records.get(number)) is not None and video in (None, record.id)
         ]
         return sorted(hits, key=lambda hit: (-(hit.score or 0.0), hit.video, hit.at_seconds))
+
+    def _stretches(self, names: list[str], video: str | None) -> Iterator[tuple[int, Stretch]]:
+        """The best of each label; of one video all of them, from what is stored with it."""
+        if video is None:
+            for name in names:
+                yield from self._labels.find(name, MOST_HITS)
+            return
+        number = self._library.get(video).number
+        yield from ((number, one) for one in self._labels.of(number) if one.label in names)
 
     def _said(self, record: VideoRecord, words: list[str], language: str | None) -> Iterator[Hit]:
         for spoken in record.subtitles:
@@ -109,6 +130,17 @@ def _titles(records: list[VideoRecord], words: list[str]) -> Iterator[Hit]:
     for record in records:
         if _has_all(f"{record.title} {record.id}", words):
             yield Hit("title", record.id, record.title, 0.0, record.duration_seconds, record.title)
+
+
+def _meant(names: Iterable[str], words: list[str]) -> list[str]:
+    """The labels that are meant: the one that is the query, else those that have its words, else parts of words.
+
+    Who looks for a car wants no carpets, but finds them where nothing has a car.
+    """
+    given = {name: name.casefold().split() for name in names}
+    exact = [name for name, parts in given.items() if parts == words]
+    whole = [name for name, parts in given.items() if set(words) <= set(parts)]
+    return exact or whole or [name for name in given if _has_all(name, words)]
 
 
 def _has_all(text: str, words: list[str]) -> bool:

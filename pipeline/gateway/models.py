@@ -211,6 +211,7 @@ class SearchResults(BaseModel):
 
     results: list[SearchResult]
     total: int
+    near: list[str] = Field([], description="Where nothing is found: labels that are written like it, or the usual.")
 
 
 class SightingInfo(BaseModel):

@@ -9,7 +9,6 @@ import pytest
 from pipeline import keys
 from pipeline.care import Care
 from pipeline.contact_sheet import CELL_WIDTH, COLUMNS, draw_sheet
-from pipeline.edl import Clip, edit_list
 from pipeline.labels import LabelStore, Stretch, smooth
 from pipeline.library import Library
 from pipeline.recogniser import default_recogniser
@@ -102,6 +101,7 @@ def test_a_film_is_labelled_when_indexed_or_later_and_given_to_an_editor(
     pictures = [np.full((48, 64, 3), colour, np.uint8) for colour in colours]
     film = write_film(tmp_path / "flag.mp4", pictures, [40 * k for k in range(250)])
     monkeypatch.setenv("VNOME_REDIS", redis_url)
+    monkeypatch.setenv("VNOME_RECOGNISER", "none")
     settings.cache_clear()
     vnome = Vnome(capsys)
     assert vnome("index", film).code == 0
@@ -127,22 +127,6 @@ def test_a_film_is_labelled_when_indexed_or_later_and_given_to_an_editor(
     assert vnome("search", "blue", "--sheet", tmp_path / "none" / "x.png", "--films", tmp_path).failed_with(
         2, "--sheet"
     )
-
-
-def test_an_edit_list_is_what_editing_programs_read() -> None:
-    text = edit_list("two\ndogs", [Clip("a.mp4", "Dog (A)", 12.4, 15.0), Clip("b.mp4", "Dog", 3600.0, 3600.01)])
-    assert text.splitlines() == [
-        "TITLE: two dogs",
-        "FCM: NON-DROP FRAME",
-        "",
-        "001  AX       V     C        00:00:12:10 00:00:15:00 00:00:00:00 00:00:02:15",
-        "* FROM CLIP NAME: a.mp4",
-        "* COMMENT: Dog (A)",
-        "",
-        "002  AX       V     C        01:00:00:00 01:00:00:01 00:00:02:15 00:00:02:16",
-        "* FROM CLIP NAME: b.mp4",
-        "* COMMENT: Dog",
-    ]
 
 
 def test_a_sheet_has_a_cell_for_each_moment() -> None:

@@ -33,6 +33,8 @@ def search(
     limit: Limit = 50,
 ) -> SearchResults:
     """Videos by title, moments by what they show (labels) and by what is said in them; in this order by rank."""
-    found = list(enumerate(Search(gateway.library).find(q, Wanted(kind, language, video, shortest))))
+    looked = Search(gateway.library)
+    found = list(enumerate(looked.find(q, Wanted(kind, language, video, shortest))))
+    near = [] if found or kind in ("title", "subtitle") else looked.near(q)
     page = [SearchResult(**hit.document()) for _, hit in page_of(found, sort, _SORTS, offset, limit)]
-    return SearchResults(results=page, total=len(found))
+    return SearchResults(results=page, total=len(found), near=near)
