@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.membrane_maps import Maps, membrane_maps
+from export.membrane_maps import Maps, darkness, membrane_maps
 from export.membrane_training import MembraneTrainer, load_membrane_network, preset_config
 from export.membranes import Mask, Membranes, load_membranes
 from export.segmentation_scores import agreements, best_score, pixel_errors, resampled, v_rands
@@ -38,11 +38,22 @@ class MembraneTask(Task):
             "metric": "V_rand of held-out slices (1 is perfect)",
             "runs": [{"run": str(run), **figures(maps, unseen.membrane)} for run, maps in zip(runs, said, strict=True)],
             "committee": {"of": len(runs), **figures(together, unseen.membrane)},
+            "smoothed_grey_values": v_rand_figures(darkness(unseen.pictures), unseen.membrane),
         }
 
 
 def figures(maps: Maps, membrane: Mask) -> dict[str, Any]:
     """Scores of maps of slices (N, H, W), with 95 % intervals from slices drawn anew."""
+    errors = pixel_errors(maps, membrane)
+    return {
+        **v_rand_figures(maps, membrane),
+        "pixel_error_percent": round(100 * float(errors.mean()), 2),
+        "pixel_error_interval": resampled(lambda drawn: 100 * (drawn @ errors) / len(maps), len(maps)),
+    }
+
+
+def v_rand_figures(maps: Maps, membrane: Mask) -> dict[str, Any]:
+    """The same without pixel errors, for maps that are no probabilities."""
     scores: dict[str, Any] = {"slices": len(maps)}
     for name, thin in (("thinned", True), ("as_found", False)):
         table = agreements(maps, membrane, thin)
@@ -51,9 +62,6 @@ def figures(maps: Maps, membrane: Mask) -> dict[str, Any]:
         scores[f"v_rand_{name}_interval"] = resampled(partial(v_rands, table), len(maps))
         if thin:
             scores |= {"split": round(best.split, 4), "merge": round(best.merge, 4), "threshold": best.threshold}
-    errors = pixel_errors(maps, membrane)
-    scores["pixel_error_percent"] = round(100 * float(errors.mean()), 2)
-    scores["pixel_error_interval"] = resampled(lambda drawn: 100 * (drawn @ errors) / len(maps), len(maps))
     return scores
 
 

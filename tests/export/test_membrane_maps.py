@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.membrane_maps import membrane_maps, turned_back
+from export.membrane_maps import darkness, membrane_maps, turned_back
 from export.membrane_training import turned
 from export.networks.mpcnn import Mpcnn
 from tests.membrane_samples import SMALL_NETWORK, small_stack
@@ -45,3 +45,12 @@ def test_a_committee_is_the_mean_of_its_networks_and_turns() -> None:
     np.testing.assert_allclose(both, (single[0] + single[1]) / 2, atol=1e-6)
     turned_maps = membrane_maps([network(1)], np.ascontiguousarray(pictures[:, :, ::-1]), 0.3)
     np.testing.assert_allclose(turned_maps[:, :, ::-1], single[0], atol=1e-5)  # all 8 turns: none is preferred
+
+
+def test_darkness_is_high_on_dark_lines() -> None:
+    stack = small_stack(2)
+    maps = darkness(stack.pictures)
+    assert maps.dtype == np.float32
+    assert maps[stack.membrane].mean() > maps[~stack.membrane].mean() + 0.05
+    flat = darkness(np.full((1, 9, 9), 51, np.uint8))
+    np.testing.assert_allclose(flat, 0.8, atol=1e-6)  # 1 - 51 / 255

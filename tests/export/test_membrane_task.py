@@ -45,6 +45,8 @@ def test_runs_are_scored_alone_and_together(tmp_path: Path) -> None:
         low, high = one["v_rand_thinned_interval"]
         assert low <= one["v_rand_thinned"] <= high <= 1
         assert 0 <= one["pixel_error_percent"] < 8
+    assert scores["smoothed_grey_values"]["v_rand_thinned"] > 0.9  # these lines are easy
+    assert "pixel_error_percent" not in scores["smoothed_grey_values"]
     assert "committee of 2  " in score_table({**scores, "published": MEMBRANES.published})
 
 
