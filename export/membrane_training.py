@@ -19,6 +19,7 @@ from export.membranes import Grey, Membranes
 from export.networks.fragments import FragmentedMpcnn
 from export.networks.mpcnn import N4, Mpcnn, MpcnnConfig
 from export.training import RunConfig, Trainer, load_checkpoint
+from pipeline.errors import InputError
 
 CONTRAST, BRIGHTNESS = 0.2, 0.3  # most that a crop's grey values, about -2..2, are stretched and raised by
 
@@ -50,9 +51,16 @@ def preset_config(preset: str, steps: int | None, seed: int) -> MembraneTraining
 
 
 class MembraneTrainer(Trainer):
-    """Learns where membranes run; see `Trainer`. The crops of a step follow from the seed and the step alone."""
+    """Learns where membranes run; see `Trainer`. The crops of a step follow from the seed and the step alone.
+
+    Raises InputError, besides, when the slices are smaller than a crop or than half of the window.
+    """
 
     def __init__(self, config: MembraneTrainingConfig, data: Membranes, folder: Path, device: str = "cpu") -> None:
+        least = max(config.side, config.network.plan.side // 2 + 1)
+        if min(data.pictures.shape[1:]) < least:
+            size = "x".join(map(str, data.pictures.shape[1:]))
+            raise InputError(f"slices of {size} pixels are too small; training needs {least} pixels both ways")
         torch.manual_seed(config.seed)
         self.membrane_config = config
         super().__init__(config, FragmentedMpcnn(Mpcnn(config.network)), folder, device)  # faster than dilated

@@ -17,7 +17,7 @@ def small_stack(slices: int = 8, height: int = 40, width: int = 44) -> Membranes
     rng = np.random.default_rng(4)
     membrane = np.zeros((slices, height, width), bool)
     for mask in membrane:
-        row, column = rng.integers(10, 30, 2)
+        row, column = rng.integers(4, min(height, width) - 4, 2)
         mask[row : row + 2] = True
         mask[:, column : column + 2] = True
     noise = rng.integers(-15, 16, membrane.shape)

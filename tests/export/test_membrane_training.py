@@ -16,6 +16,7 @@ from export.membrane_training import (
 )
 from export.membranes import Membranes
 from export.networks.sliding_window import SlidingWindow
+from pipeline.errors import InputError
 from tests.membrane_samples import small_config, small_stack
 
 
@@ -73,16 +74,23 @@ def test_loss_is_that_of_every_window_with_the_classes_balanced(tmp_path: Path) 
     torch.testing.assert_close(trainer.loss(), (each * weight).sum() / weight.sum(), atol=1e-5, rtol=1e-5)
 
 
-def test_training_learns_and_its_network_is_found_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_training_learns_and_its_network_is_found_again(device: str, tmp_path: Path) -> None:
     stack = small_stack()
-    trainer = MembraneTrainer(small_config(60), stack, tmp_path)
+    trainer = MembraneTrainer(small_config(60), stack, tmp_path, device)
     losses: list[float] = []
     trainer.run(lambda progress: losses.append(progress.loss))
-    assert sum(losses[-5:]) / 5 < 0.3 < losses[0]
+    assert sum(losses[-10:]) / 10 < 0.45 < losses[0]  # 0.69 is chance
     network = load_membrane_network(tmp_path)
     shown = as_input(stack.pictures[:1, :9, :9])
     with torch.no_grad():
-        torch.testing.assert_close(network(shown), trainer.network.eval()(shown)[:, :, 0, 0])
+        torch.testing.assert_close(network(shown), trainer.network.cpu().eval()(shown)[:, :, 0, 0])
+
+
+@pytest.mark.parametrize(("height", "width"), [(19, 44), (44, 19)])
+def test_exception_for_slices_smaller_than_a_crop(height: int, width: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"slices of {height}x{width} pixels are too small; training needs 20"):
+        MembraneTrainer(small_config(), small_stack(2, height, width), tmp_path)
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from export.segmentation_scores import (
     THRESHOLDS,
     Agreement,
+    Cells,
     agreement,
     agreements,
     best_score,
@@ -17,7 +20,7 @@ from export.segmentation_scores import (
 )
 
 
-def drawn(*rows: str) -> "np.ndarray[tuple[int, int], np.dtype[np.int32]]":
+def drawn(*rows: str) -> Cells:
     """Cells from digits; a dot or 0 is of a membrane."""
     return np.array([[int(sign.replace(".", "0")) for sign in row] for row in rows], np.int32)
 
@@ -61,6 +64,22 @@ def test_one_cell_found_to_be_two() -> None:
 def test_a_cell_found_to_be_membrane_falls_into_pixels() -> None:
     lost = agreement(drawn("11.22", "11.22"), drawn("11...", "11..."))
     assert lost == Agreement(16 + 4, 32, 16 + 4)  # a pair of a pixel with itself stays
+
+
+def pairs_by_hand(true: Cells, found: Cells) -> Agreement:
+    """The definition: all pairs of pixels inside true cells, a pixel with itself as well."""
+    inside = true > 0
+    same = true[inside][:, None] == true[inside]
+    together = (found[inside][:, None] == found[inside]) & (found[inside] > 0) | np.eye(inside.sum(), dtype=bool)
+    return Agreement(float((same & together).sum()), float(same.sum()), float(together.sum()))
+
+
+CELLS = st.lists(st.integers(0, 3), min_size=12, max_size=12).map(lambda of: np.array(of, np.int32).reshape(3, 4))
+
+
+@given(true=CELLS, found=CELLS)
+def test_agreement_counts_pairs(true: Cells, found: Cells) -> None:
+    assert agreement(true, found) == pairs_by_hand(true, found)
 
 
 def test_exception_for_other_sizes() -> None:
