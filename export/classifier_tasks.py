@@ -81,7 +81,7 @@ CIFAR10 = ClassifierTask(
     load=cifar10,
     config=ClassifierTrainingConfig(
         task="cifar10",
-        steps=5_000,  # 10 epochs
+        steps=3_000,  # 6 epochs
         learning_rate=4e-3,
         weight_decay=5e-3,
         network=ClassifierConfig(3, ((24,), (64, 64), (96, 96)), 10, dropout=0.2),

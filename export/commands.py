@@ -209,6 +209,7 @@ def export(
     ] = None,
     rooms: Annotated[Path | None, typer.Option(help="Folder of photographs without a screen (detector).")] = None,
     televisions: Annotated[Path | None, typer.Option(help="CSV of corners of televisions (detector).")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the public sets (recogniser).")] = None,
     decision: Annotated[
         str,
         typer.Option(metavar="A,B,C,D,ACCEPT", help="Slopes and intercepts, as vnome evaluate fits them."),
@@ -222,7 +223,14 @@ def export(
     _need_torch()
     from pipeline.bundles import MODEL_FILE
 
-    if not (source / MODEL_FILE).is_file() and _is_detector_run(source):
+    run = {} if (source / MODEL_FILE).is_file() else _run_config(source)
+    if run.get("task") == Learning.RECOGNISER:
+        written = _export_recogniser(source, run, data, films, out)
+    elif "task" in run:
+        raise InputError(
+            f"{source} is a run of the benchmark {run['task']}, of which no bundle is made; vnome score scores it"
+        )
+    elif "pictures" in run:
         written = _export_detector(source, films, _scene_folders(stills, rooms, televisions), out)
     else:
         written = _export_encoder(source, films, stills, _decision(decision), out)
@@ -234,10 +242,30 @@ def export(
     return EXIT_DONE
 
 
-def _is_detector_run(run: Path) -> bool:
+def _run_config(run: Path) -> dict[str, Any]:
     from export.training import load_checkpoint
 
-    return "pictures" in load_checkpoint(run)["config"]
+    config: dict[str, Any] = load_checkpoint(run)["config"]
+    return config
+
+
+def _export_recogniser(run: Path, config: dict[str, Any], data: Path | None, films: Path, out: Path) -> dict[str, Any]:
+    from export.classifier_training import load_classifier
+    from export.recogniser_bundle import write_recogniser
+    from export.recogniser_task import unseen_data
+    from export.task import Sources
+
+    card = {
+        "name": "recogniser-mpcnn",
+        "training": {
+            "command": f"vnome train --task recogniser --data DATA --films FILMS --steps {config['steps']} "
+            f"--seed {config['seed']}",
+            "config": config,
+            "data": "a part of Tiny ImageNet, CIFAR-10, and clips of public research collections that were judged by "
+            "eye (export/film_labels.tsv), not part of this repository; a tenth of the clips held out",
+        },
+    }
+    return write_recogniser(load_classifier(run), unseen_data(Sources(data, films)), card, out)
 
 
 def _export_detector(run: Path, films: Path, folders: tuple[Path, Path, Path], out: Path) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from pipeline.store import Store
 
 EVERY_SECONDS = 1.0  # a picture is labelled
 SMOOTHED = 3  # pictures: a label must be likely over so many to begin, one picture alone proves nothing
-BEGIN, END = 0.5, 0.3  # smoothed probability at which a stretch begins, and under which it ends
+BEGIN = 0.5  # smoothed probability at which a stretch begins, or the label's threshold where that is higher
+END = 0.6  # of this: under which it ends
 TOGETHER = 8  # pictures that are recognised together
 
 
@@ -55,20 +56,27 @@ class Labeller:
     def stretches(self, end_seconds: float) -> list[Stretch]:
         """What was shown, when the film is over."""
         self._recognise()
-        return smooth(self._seconds, self._said, end_seconds)
+        return smooth(self._seconds, self._said, end_seconds, self._recogniser.threshold)
 
     def _recognise(self) -> None:
         waiting, self._waiting = self._waiting, []
-        said = self._recogniser.recognise([frame.image for frame, _ in waiting], [inside for _, inside in waiting])
+        images, places = [frame.image for frame, _ in waiting], [inside for _, inside in waiting]
+        said = self._recogniser.recognise(images, places, share=END, most=len(self._recogniser.labels))
         self._seconds += [frame.pts_seconds for frame, _ in waiting]
         self._said += said
 
 
-def smooth(seconds: Sequence[float], said: Sequence[Labels], end_seconds: float) -> list[Stretch]:
+def smooth(
+    seconds: Sequence[float],
+    said: Sequence[Labels],
+    end_seconds: float,
+    threshold: Callable[[str], float] = lambda label: BEGIN,
+) -> list[Stretch]:
     """Labels of pictures as stretches, by start and label.
 
     A label's probability (0 where it was not told) is averaged over `SMOOTHED` pictures, fewer at the film's ends; a
-    stretch lasts from where this reaches `BEGIN` to where it falls under `END`.
+    stretch lasts from where this reaches `BEGIN`, or the label's threshold if that is higher, to where it falls under
+    `END` of that.
     """
     names = sorted({name for labels in said for name, _ in labels})
     found: list[Stretch] = []
@@ -77,19 +85,19 @@ def smooth(seconds: Sequence[float], said: Sequence[Labels], end_seconds: float)
         chance = np.array([dict(labels).get(name, 0.0) for labels in said])
         window = np.ones(min(SMOOTHED, len(chance)))
         smoothed = np.convolve(chance, window, "same") / np.convolve(np.ones(len(chance)), window, "same")
-        for first, last in _held(smoothed):
+        for first, last in _held(smoothed, max(BEGIN, threshold(name))):
             score = float(chance[first : last + 1].mean())
             found.append(Stretch(name, float(seconds[first]), float(ends[last]), score))
     return sorted(found, key=lambda stretch: (stretch.start, stretch.label))
 
 
-def _held(smoothed: "np.ndarray[Any, np.dtype[np.float64]]") -> Iterator[tuple[int, int]]:
+def _held(smoothed: "np.ndarray[Any, np.dtype[np.float64]]", begin: float) -> Iterator[tuple[int, int]]:
     """First and last place of each stretch, by hysteresis."""
     first: int | None = None
     for place, chance in enumerate(smoothed):
-        if first is None and chance >= BEGIN:
+        if first is None and chance >= begin:
             first = place
-        elif first is not None and chance < END:
+        elif first is not None and chance < END * begin:
             yield first, place - 1
             first = None
     if first is not None:

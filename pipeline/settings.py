@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     kafka: bootstrap servers, HOST:PORT with commas between; not needed by the single-machine commands.
     kafka_...: see `pipeline.kafka_security`.
     encoder, detector: folders of bundles; default those that VNOME ships.
-    recogniser: folder of a bundle that labels frames; default none.
+    recogniser: folder of a bundle that labels frames, "none" for none; default the one that VNOME ships.
     threads: see `model_threads`.
     """
 

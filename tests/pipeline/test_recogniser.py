@@ -98,13 +98,65 @@ def test_a_card_without_labels_or_size_is_refused(tmp_path: Path, changes: dict[
         Recogniser(load_bundle(colour_bundle(tmp_path / "b", **changes), RECOGNISER))
 
 
+def test_a_label_is_told_from_its_threshold_on(tmp_path: Path) -> None:
+    card = {"thresholds": {"green": 0.6}, "threshold": 0.1, "parents": {"green": "blue"}}
+    knows = Recogniser(load_bundle(colour_bundle(tmp_path / "b", **card), RECOGNISER))
+    image = coloured(120, 500 // 4, 5)  # 0.48, 0.5 and 0.02 of the light
+    assert [label for label, _ in knows.recognise([image], [whole_picture(image)])[0]] == ["red"]
+    assert [label for label, _ in knows.recognise([image], [whole_picture(image)], share=0.8)[0]] == ["green", "red"]
+    assert [label for label, _ in knows.recognise([image], [whole_picture(image)], share=0.1, most=1)[0]] == ["green"]
+    assert knows.parents == {"green": "blue"}
+    assert (knows.threshold("green"), knows.threshold("red")) == (0.6, 0.1)
+
+
+def test_none_of_these_is_never_told(tmp_path: Path) -> None:
+    knows = Recogniser(load_bundle(colour_bundle(tmp_path / "b", none="red"), RECOGNISER))
+    image = coloured(200, 0, 100)
+    assert [label for label, _ in knows.recognise([image], [whole_picture(image)])[0]] == ["blue"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"thresholds": {"pink": 0.5}}, {"thresholds": [0.5]}, {"thresholds": {"red": "high"}}, {"threshold": 2},
+        {"parents": {"pink": "red"}},
+    ],
+)  # fmt: skip
+def test_a_card_that_speaks_of_other_labels_or_numbers_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(BundleError, match=r"threshold|parents"):
+        Recogniser(load_bundle(colour_bundle(tmp_path / "b", **changes), RECOGNISER))
+
+
+def test_a_large_picture_is_made_small_without_skipping_pixels(recogniser: Recogniser) -> None:
+    stripes = np.zeros((640, 1280, 3), np.uint8)
+    stripes[:, ::4] = (255, 0, 0)  # one column of four: 80 columns are made one
+    stripes[:, 1::4] = stripes[:, 2::4] = stripes[:, 3::4] = (0, 0, 255)
+    (labels,) = recogniser.recognise([stripes], [whole_picture(stripes)])
+    assert dict(labels)["red"] == pytest.approx(0.25, abs=0.02)
+
+
 def test_the_settings_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    default_recogniser.cache_clear()
-    assert default_recogniser() is None
-    monkeypatch.setenv("VNOME_RECOGNISER", str(colour_bundle(tmp_path / "b")))
-    settings.cache_clear()
-    default_recogniser.cache_clear()
-    named = default_recogniser()
+    def chosen(setting: str | None) -> Recogniser | None:
+        if setting is not None:
+            monkeypatch.setenv("VNOME_RECOGNISER", setting)
+        settings.cache_clear()
+        default_recogniser.cache_clear()
+        return default_recogniser()
+
+    shipped = chosen(None)
+    assert shipped is not None
+    assert "dog" in shipped.labels
+    assert shipped.parents["dog"] == "animal"
+    named = chosen(str(colour_bundle(tmp_path / "b")))
     assert named is not None
     assert named.labels == ["red", "green", "blue"]
+    assert chosen("none") is None
     default_recogniser.cache_clear()
+
+
+def test_the_shipped_one_says_nothing_of_what_shows_nothing() -> None:
+    default_recogniser.cache_clear()
+    shipped = default_recogniser()
+    assert shipped is not None
+    flat = [coloured(0, 0, 0), coloured(255, 255, 255)]
+    assert shipped.recognise(flat, [whole_picture(image) for image in flat]) == [[], []]
