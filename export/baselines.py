@@ -85,15 +85,49 @@ def itq(network: SparseHashNetwork, pictures: Pictures, seed: int) -> FeaturePro
     """
     seen = features(network, pictures)
     mean = seen.mean(axis=0)
-    centred = (seen - mean).astype(np.float64)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
+    return FeatureProjection(network, mean, itq_axes(seen - mean, seed))
+
+
+def itq_axes(centred: Values, seed: int) -> Values:
+    """The projection that ITQ learns from features around their mean, (N, F): float32 (F, 32). See `itq`."""
+    wide = centred.astype(np.float64)
+    _, vectors = np.linalg.eigh(wide.T @ wide)
     axes = vectors[:, -CODE_BITS:]
-    projected = centred @ axes
+    projected = wide @ axes
     turn, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((CODE_BITS, CODE_BITS)))
     for _ in range(ITQ_ROUNDS):
         left, _, right = np.linalg.svd(np.sign(projected @ turn).T @ projected)
         turn = (left @ right).T
-    return FeatureProjection(network, mean, (axes @ turn).astype(np.float32))
+    learned: Values = (axes @ turn).astype(np.float32)
+    return learned
+
+
+class SubmaskProjection(Projection):
+    """Which of two units wins, in 32 of the maxout units under the head: sub-network identifiers.
+
+    Srivastava, Masci, Gomez, Schmidhuber, "Understanding locally competitive networks", ICLR 2015, section 3.
+    units: int64 (32,), places of the maxout units.
+    """
+
+    def __init__(self, network: SparseHashNetwork, units: npt.NDArray[np.int64]) -> None:
+        self._network, self._units = network, units
+
+    def values(self, pictures: Pictures) -> Values:
+        return _leads(self._network, pictures)[:, self._units]
+
+
+def submask(network: SparseHashNetwork, pictures: Pictures) -> SubmaskProjection:
+    """The 32 maxout units whose winners are nearest to even on these pictures."""
+    wins = (_leads(network, pictures) > 0).mean(axis=0)
+    return SubmaskProjection(network, np.sort(np.argsort(np.abs(wins - 0.5), kind="stable")[:CODE_BITS]))
+
+
+def _leads(network: SparseHashNetwork, pictures: Pictures) -> Values:
+    """By how much the first unit of each pair is ahead of the second, float32 (N, F)."""
+    flat, mix = network.mix[0], network.mix[1]
+    with torch.no_grad():
+        first, second = mix(flat(network.body(normalise(torch.from_numpy(pictures).unsqueeze(1))))).chunk(2, dim=1)
+    return np.asarray((first - second).numpy(), np.float32)
 
 
 def features(network: SparseHashNetwork, pictures: Pictures) -> Values:

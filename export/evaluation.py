@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from export.baselines import PhashProjection, Projection, calibrated, itq, lsh, whole_pictures
+from export.baselines import PhashProjection, Projection, calibrated, itq, lsh, submask, whole_pictures
 from export.calibration import CALIBRATION_STRENGTH
 from export.data import films_in, load_moments
 from export.edits import EDITS
@@ -148,6 +148,7 @@ def _identifiers(plan: Plan, unknown: list[Path], folder: Path, stack: ExitStack
     projections: dict[str, Projection] = {
         "ITQ-32": itq(network, pictures, seed=0),
         "LSH-32": lsh(network, pictures, seed=0),
+        "Submask-32": submask(network, pictures),
         "pHash-32": PhashProjection(),
     }
     for name, projection in projections.items():
