@@ -18,6 +18,7 @@ from export.membrane_training import as_input, turned, with_surroundings
 from export.membranes import Grey
 from export.networks.dilated import DilatedMpcnn
 from export.networks.mpcnn import Mpcnn
+from export.scanning import Scanner
 
 WAYS = 8  # rotations by right angles and mirrors
 SMOOTH = 3.0  # deviation of the Gaussian in pixels, of 1 to 4 the best on the slices that are trained on
@@ -25,28 +26,31 @@ SMOOTH = 3.0  # deviation of the Gaussian in pixels, of 1 to 4 the best on the s
 Maps = npt.NDArray[np.float32]
 
 
-@torch.inference_mode()
-def membrane_maps(networks: Sequence[Mpcnn], pictures: Grey, share: float, ways: int = WAYS) -> Maps:
-    """uint8 (N, H, W) -> float32 (N, H, W), 0..1: the mean over networks and the first `ways` turns.
+class MembraneScanner:
+    """A network ready to scan slices. share: of the pixels that are of a membrane, in what it learned from."""
 
-    share: of the pixels that are of a membrane, in what the networks learned from.
-    """
-    odds = float(np.log(share / (1 - share)))
-    found = [
-        torch.stack(
-            [turned_back(_scan(network, turned(piece, way), odds), way) for network in networks for way in range(ways)]
+    def __init__(self, network: Mpcnn, share: float) -> None:
+        self._window = network.window[1]
+        self._odds = float(np.log(share / (1 - share)))
+        example = torch.zeros(1, 1, 2 * self._window, 2 * self._window + 1)
+        self._scanner = Scanner(DilatedMpcnn(network.eval()), example, self._window)
+
+    def __call__(self, picture: torch.Tensor) -> torch.Tensor:
+        """A slice as `as_input` makes it, (1, H, W) -> likelihood of a membrane, (H, W)."""
+        cell, membrane = self._scanner(with_surroundings(picture.unsqueeze(0), self._window))[0]
+        return torch.sigmoid(membrane - cell + self._odds)
+
+
+def membrane_maps(scanners: Sequence[MembraneScanner], pictures: Grey, ways: int = WAYS) -> Maps:
+    """uint8 (N, H, W) -> float32 (N, H, W), 0..1: the mean over networks and the first `ways` turns."""
+    maps = [
+        torch.stack([turned_back(scan(turned(piece, way)), way) for scan in scanners for way in range(ways)]).mean(
+            dim=0
         )
         for piece in as_input(pictures)
     ]
-    maps: Maps = torch.stack([several.mean(dim=0) for several in found]).numpy()
-    return maps
-
-
-def _scan(network: Mpcnn, picture: torch.Tensor, odds: float) -> torch.Tensor:
-    """(1, H, W) -> (H, W), from one pass."""
-    whole = with_surroundings(picture.unsqueeze(0), network.window[1])
-    cell, membrane = DilatedMpcnn(network)(whole)[0]
-    return torch.sigmoid(membrane - cell + odds)
+    found: Maps = torch.stack(maps).numpy()
+    return found
 
 
 def turned_back(pictures: torch.Tensor, way: int) -> torch.Tensor:

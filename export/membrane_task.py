@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.membrane_maps import Maps, darkness, membrane_maps
+from export.membrane_maps import Maps, MembraneScanner, darkness, membrane_maps
 from export.membrane_training import MembraneTrainer, load_membrane_network, preset_config
 from export.membranes import Mask, Membranes, load_membranes
 from export.segmentation_scores import agreements, best_score, pixel_errors, resampled, v_rands
@@ -31,7 +31,8 @@ class MembraneTask(Task):
         """See `Task.score`. The committee averages probabilities, each over 8 rotations and mirrors."""
         training, unseen = _split(sources)
         share = float(training.membrane.mean())
-        said = [membrane_maps([load_membrane_network(run)], unseen.pictures, share) for run in runs]
+        scanners = [MembraneScanner(load_membrane_network(run), share) for run in runs]
+        said = [membrane_maps([scanner], unseen.pictures) for scanner in scanners]
         together: Maps = np.stack(said).mean(axis=0)
         return {
             "task": self.name,

@@ -1,15 +1,14 @@
 """The dilated form against the network applied to every patch by itself, in torch and in ONNX Runtime."""
 
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.bundling import to_onnx
 from export.networks.dilated import DilatedMpcnn, dilated_pool
 from export.networks.mpcnn import Mpcnn, MpcnnConfig
 from export.networks.sliding_window import SlidingWindow
+from export.scanning import Scanner
 from tests.mpcnn_samples import gradients, networks, pictures
 
 POOLS_OF_2_AND_3 = "1x29x29-4C4-MP2-6C5-MP3-8N-3N"  # as the column for MNIST
@@ -48,18 +47,15 @@ def test_pool_by_hand() -> None:
     assert dilated_pool(x, 2, 2).flatten().tolist() == [7, 9, 4]
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu", "maxout", "lwta"])
+@pytest.mark.parametrize("activation", ["tanh", "lwta"])
 def test_onnx_parity_at_two_sizes(activation: str) -> None:
     torch.manual_seed(4)
     scan = DilatedMpcnn(Mpcnn(MpcnnConfig(POOLS_OF_2_AND_3, activation, dropout=0.5))).eval()
-    height, width = torch.export.Dim("height", min=29, max=4096), torch.export.Dim("width", min=29, max=4096)
-    model = to_onnx(scan, {"pictures": torch.rand(1, 1, 40, 50)}, ["answers"], {"pictures": {2: height, 3: width}})
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    scanner = Scanner(scan, torch.rand(1, 1, 40, 50), 29)
     for size in ((29, 29), (61, 44)):
         shown = torch.rand(1, 1, *size)
-        (answers,) = session.run(None, {"pictures": shown.numpy()})
         with torch.no_grad():
-            torch.testing.assert_close(torch.from_numpy(answers), scan(shown), atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(scanner(shown), scan(shown), atol=1e-5, rtol=1e-5)
 
 
 def test_weights_are_the_networks_own() -> None:
