@@ -1,4 +1,4 @@
-"""The dilated form against the network applied to every patch by itself, in torch and in ONNX Runtime."""
+"""The dilated form against the network applied to every patch by itself; in ONNX Runtime: `test_scanning`."""
 
 import pytest
 import torch
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from export.networks.dilated import DilatedMpcnn, dilated_pool
 from export.networks.mpcnn import Mpcnn, MpcnnConfig
 from export.networks.sliding_window import SlidingWindow
-from export.scanning import Scanner
 from tests.mpcnn_samples import gradients, networks, pictures
 
 POOLS_OF_2_AND_3 = "1x29x29-4C4-MP2-6C5-MP3-8N-3N"  # as the column for MNIST
@@ -45,17 +44,6 @@ def test_pool_by_hand() -> None:
     x = torch.tensor([[1.0, 9, 2, 3, 4], [5, 0, 6, 0, 0], [7, 0, 0, 8, 1]]).view(1, 1, 3, 5)
     # cells 2 apart, both ways: the larger of 1, 2, 7, 0; of 9, 3, 0, 8; of 2, 4, 0, 1
     assert dilated_pool(x, 2, 2).flatten().tolist() == [7, 9, 4]
-
-
-@pytest.mark.parametrize("activation", ["tanh", "lwta"])
-def test_onnx_parity_at_two_sizes(activation: str) -> None:
-    torch.manual_seed(4)
-    scan = DilatedMpcnn(Mpcnn(MpcnnConfig(POOLS_OF_2_AND_3, activation, dropout=0.5))).eval()
-    scanner = Scanner(scan, torch.rand(1, 1, 40, 50), 29)
-    for size in ((29, 29), (61, 44)):
-        shown = torch.rand(1, 1, *size)
-        with torch.no_grad():
-            torch.testing.assert_close(scanner(shown), scan(shown), atol=1e-5, rtol=1e-5)
 
 
 def test_weights_are_the_networks_own() -> None:
