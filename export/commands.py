@@ -92,7 +92,6 @@ def _task_trainer(
 
     if start is not None:
         raise InputError("--start is for the encoder and the detector; this task starts from scratch")
-    print(f"reading the data of {task.value}")
     return TASKS[task.value].trainer(Sources(data, films), preset, steps, seed, device, out)
 
 

@@ -37,9 +37,9 @@ def mnist(folder: Path, part: str) -> LabelledPictures:
     """MNIST, (N, 1, 28, 28). part: "train" or "test". Raises InputError when `mnist.npz` is not there or damaged."""
     path = _file(folder, MNIST_FILE)
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             pictures, classes = arrays[f"x_{part}"], arrays[f"y_{part}"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not MNIST as an npz of x_train, y_train, x_test and y_test ({error})") from None
     return LabelledPictures(pictures[:, None], classes.astype(np.int64), tuple("0123456789"))
 
