@@ -38,6 +38,12 @@ class Attempts:
             pipe.pexpire(self._key, KEEP_MS)
             pipe.execute()
 
+    def end(self, partitions: Sequence[Partition]) -> None:
+        """Nothing is being worked on any more of these partitions: the worker left in order."""
+        if partitions:
+            with self._store.errors():
+                self._store.client.hdel(self._key, *map(_name, partitions))
+
     def suspects(self, partition: Partition) -> Range | None:
         """The offsets on which a worker was when it died, if one did; those below the committed one are innocent."""
         with self._store.errors():

@@ -45,10 +45,11 @@ class Stopped(Exception):
 
 @dataclass
 class Batch:
-    """Records of Kafka in work. last: with it, all of what was taken together is done."""
+    """Records of Kafka in work. last: with it, all of what was taken together is done. alone: of a frame alone."""
 
     records: list[Any] = field(repr=False)
     last: bool = False
+    alone: bool = False
     frames: list[CameraFrame] = field(default_factory=list, repr=False)
     letters: list[DeadLetter] = field(default_factory=list, repr=False)
 
@@ -81,6 +82,7 @@ class FrameWorker:
         self._pool = ThreadPoolExecutor(DECODERS, "decode")
         self._taken: queue.Queue[Batch | None] = queue.Queue()
         self._between: list[queue.Queue[Batch | None]] = [queue.Queue(1) for _ in range(len(stages) + 1)]
+        self._leaving = threading.Event()  # what is not begun is left to whoever has its partition next
         self._abort = threading.Event()
         self._waiting = 0  # batches taken and not written
         self._inside = 0  # batches that were handed on by the reader and are not written
@@ -128,17 +130,31 @@ class FrameWorker:
             self._suspects.pop(partition, None)
 
     def stop(self, seconds: float) -> bool:
-        """Finishes what was taken, for at most so long. Returns whether all is done."""
+        """Finishes what is in the last stage, for at most so long, and leaves the rest of what was taken.
+
+        A processor that lags behind has five batches in work, which would take it ten seconds; they are not committed,
+        so whoever has their partitions next reads them again. Returns whether nothing is half done.
+        """
         deadline = time.monotonic() + seconds
+        self._leaving.set()
         self._taken.put(None)
         for thread in self._steps:
             thread.join(max(deadline - time.monotonic(), 0))
         done = not any(thread.is_alive() for thread in self._steps)
         if done:
+            self._leave_rest()
             done = self._offsets.wait_for([*self._offsets.written()], max(deadline - time.monotonic(), 0))
         self._abort.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         return done
+
+    def _leave_rest(self) -> None:
+        """Forgets what was taken and not written, also in the notes of what may kill: it did not."""
+        left = self._offsets.leave()
+        if left:
+            with suppress(StoreError):  # else the next one takes these frames alone, which is only slower
+                self._attempts.end(list(left))
+            log.info("left to the next", frames=sum(left.values()))
 
     def _thread(self, name: str, step: Callable[[], None]) -> threading.Thread:
         return threading.Thread(target=self._guard, args=(step,), name=name, daemon=True)
@@ -155,13 +171,18 @@ class FrameWorker:
 
     def _read(self) -> None:
         while (batch := self._taken.get()) is not None:
+            if self._leaving.is_set():
+                continue
             alone, rest = self._split(batch.records)
             self._insist(self._note_work)
             for record in alone:
+                if self._leaving.is_set():  # what follows is left, too
+                    break
                 self._read_alone(record)
-            ready = Batch(rest, last=True)
-            self._prepare(ready)
-            self._hand_on(0, ready)
+            else:
+                ready = Batch(rest, last=True)
+                self._prepare(ready)
+                self._hand_on(0, ready)
         self._hand_on(0, None)
 
     def _note_work(self) -> None:
@@ -174,7 +195,7 @@ class FrameWorker:
         place = _place(record)
         self._wait_for_the_others()
         killed = self._insist(lambda: self._attempts.alone(place))
-        batch = Batch([record])
+        batch = Batch([record], alone=True)
         if killed >= MOST_ALONE:
             batch.letters.append(letter_of(record, BadMessage("killed", f"{killed} workers died on this frame")))
         else:
@@ -243,9 +264,19 @@ class FrameWorker:
 
     def _work(self, step: int) -> None:
         while (batch := self._between[step].get()) is not None:
+            if self._leaving.is_set() and not batch.alone:
+                self._leave(batch)
+                continue
             self._run(self._stages[step], batch)
             self._hand_on(step + 1, batch)
         self._hand_on(step + 1, None)
+
+    def _leave(self, batch: Batch) -> None:
+        """Drops a batch that this stage has not begun; those that come after it are dropped here, too."""
+        with self._changed:
+            self._inside -= 1
+            self._waiting -= batch.last
+            self._changed.notify_all()
 
     def _run(self, stage: Stage, batch: Batch) -> None:
         """Runs a stage on a batch; when it fails, on each frame alone, so that one cannot spoil the others."""

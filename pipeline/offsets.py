@@ -83,6 +83,15 @@ class Offsets:
         with self._changed:
             return self._changed.wait_for(done, seconds)
 
+    def leave(self) -> dict[Partition, int]:
+        """Forgets what is taken and not written, which somebody else will take: how many offsets, by partition."""
+        with self._changed:
+            left = {name: state.taken - state.written for name, state in self._states.items()}
+            for state in self._states.values():
+                state.taken = state.written
+            self._changed.notify_all()
+        return {name: count for name, count in left.items() if count}
+
     def drop(self, partitions: Iterable[Partition]) -> None:
         """Forgets partitions that belong to another worker now."""
         with self._changed:

@@ -79,7 +79,7 @@ class Processor:
         return f"no poll for {silent:.0f} s" if self._warm and silent > STUCK_SECONDS else None
 
     def run(self, stop: threading.Event) -> bool:
-        """Works until told to stop. Returns whether all that was taken is written.
+        """Works until told to stop. Returns whether nothing is half done.
 
         Raises KafkaError when Kafka refuses, as when another processor has its instance; while it is only away, this
         waits.

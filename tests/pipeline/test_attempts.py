@@ -19,6 +19,14 @@ def test_ranges_are_noted_by_partition_and_group(store: Store) -> None:
     assert Attempts(store, "other").suspects(("t", 0)) is None
 
 
+def test_who_leaves_in_order_leaves_no_note(store: Store) -> None:
+    attempts = Attempts(store, "g")
+    attempts.begin({("t", 0): (5, 9), ("t", 1): (0, 0)})
+    attempts.end([("t", 0)])
+    assert (attempts.suspects(("t", 0)), attempts.suspects(("t", 1))) == (None, (0, 0))
+    attempts.end([])
+
+
 def test_nothing_in_work_is_no_note(store: Store) -> None:
     Attempts(store, "g").begin({})
     assert store.client.dbsize() == 0

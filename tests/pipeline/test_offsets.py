@@ -35,6 +35,18 @@ def test_partitions_of_others_are_forgotten() -> None:
     assert (offsets.written(), offsets.to_commit(), offsets.in_work()) == ({}, {}, {})
 
 
+def test_what_is_left_is_neither_waited_for_nor_in_work() -> None:
+    offsets = Offsets()
+    offsets.take(A, 0, 9)
+    offsets.take(B, 5, 7)
+    offsets.write(A, 3)
+    offsets.write(B, 7)
+    assert offsets.leave() == {A: 6}
+    assert offsets.in_work() == {} and not offsets.wait_for([A, B], 0.01)
+    offsets.confirm(offsets.written())
+    assert offsets.wait_for([A, B], 1) and offsets.to_commit() == {A: 4, B: 8}
+
+
 def test_waits_until_all_is_confirmed() -> None:
     offsets = Offsets()
     offsets.take(A, 0, 9)

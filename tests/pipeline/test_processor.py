@@ -1,6 +1,7 @@
 """A processor in this process, on a real Kafka and Redis; and how its command fails."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ from tests.streaming import film_frames, jpeg, running_stack, wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 BUNNY = sample_films()[0]
+SLOW_SECONDS = 1.5  # a batch
 BLACK = np.zeros((1, 128), np.float32)
 
 
@@ -140,6 +142,33 @@ def test_the_work_goes_on_where_it_stopped(kafka: KafkaBroker, topics: Topics, s
     with running(kafka, topics, store, again):
         wait_until(lambda: len(stored(store, "c")) == 40, "the rest")
     assert sum(again.batches) == 20  # all before was committed
+
+
+class Slow(Count):
+    """As Count, and takes its time."""
+
+    def work(self, frames: Sequence[CameraFrame]) -> None:
+        time.sleep(SLOW_SECONDS)
+        super().work(frames)
+
+
+def test_a_processor_that_lags_behind_leaves_in_time_what_it_has_not_begun(
+    kafka: KafkaBroker, topics: Topics, store: Store
+) -> None:
+    send(kafka, topics, ["c"], range(120))
+    slow, again = Slow(), Count()
+    with running(kafka, topics, store, slow) as (_, worker):
+        wait_until(lambda: worker.waiting >= 4 and slow.batches, "batches in work")
+        begun, stopped_at = len(slow.batches), time.monotonic()
+    assert time.monotonic() - stopped_at < 3 * SLOW_SECONDS  # what was taken would take it five times as long
+    assert len(slow.batches) <= begun + 1
+    first = stored(store, "c")
+    assert first == list(range(sum(slow.batches))) and len(first) < 120
+    with running(kafka, topics, store, again):
+        wait_until(lambda: len(stored(store, "c")) == 120, "the rest")
+    assert stored(store, "c") == list(range(120))
+    assert sum(again.batches) == 120 - len(first)  # what was written was committed, too
+    assert max(again.batches) > 1  # nobody died on them: they need not be taken one by one
 
 
 def test_a_code_from_the_edge_passes_through(kafka: KafkaBroker, topics: Topics, store: Store) -> None:
