@@ -157,7 +157,7 @@ class TestSandbox:
 
     def test_a_film_that_takes_too_much_memory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sandbox_module, "MEMORY_BYTES", 8 << 20)
-        bomb = write_film(tmp_path / "wide.avi", 8000, 4000, 3)
+        bomb = write_film(tmp_path / "wide.avi", 12_000, 8000, 3)
         sandbox = Sandbox()
         with pytest.raises(InputError):
             sandbox.frame(bomb, 0.0, 320)
