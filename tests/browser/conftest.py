@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge.demo import sample_films
+from pipeline.labels import LabelStore, Stretch
+from pipeline.library import Library
 from pipeline.store import open_store
 from tests.browser.clips import Filmed, film_a_screen, write_clip
 from tests.browser.driving import Chromiums, shots_folder
@@ -83,6 +85,8 @@ def phone_gateway() -> Iterator[RunningGateway]:
         with open_store("embedded", home=gateway.home) as store:
             add_film(store, bikes, {language: cues(language, 10) for language in SPOKEN})
             add_film(store, bunny)
+            shown = [Stretch("vehicle", 0.0, 60.0, 0.9), Stretch("bicycle", 0.0, 60.0, 0.8)]
+            LabelStore(store).put(Library(store).get(bikes.stem).number, shown)
         yield gateway
 
 

@@ -67,6 +67,7 @@ def test_found_within_three_seconds_of_the_start_of_the_camera(shown: Shown, bro
     assert took <= FOUND_WITHIN_SECONDS
     says(shown.page.get_by_test_id("title"), "Bikes")
     says(shown.page.get_by_test_id("state"), "Found: Bikes")
+    says(shown.page.get_by_test_id("labels"), "vehicle, bicycle")
     assert {one.told for one in shown.found()} == {"bikes"}
     until(shown.page, "vnome.state().subtitle")
     browsers.shoot(shown.page, "phone-found")

@@ -1,6 +1,8 @@
 """The studio's other tabs: moments of films, sightings, cameras; and what each key allows."""
 
 import base64
+import json
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ import numpy.typing as npt
 import pytest
 import simplejpeg
 
+from pipeline import keys
 from pipeline.frames import RgbImage
 from tests.browser.conftest import Reels
 from tests.browser.driving import Chromiums, says, until
@@ -143,8 +146,12 @@ def test_cameras_are_live(browsers: Chromiums, studio: Studio, reels: Reels) -> 
         says(page.locator(card("gate")), "Bikes")
         until(page, f"document.querySelector('{card('lobby')} img')?.naturalWidth > 0")
         page.evaluate(f"document.querySelector('{card('lobby')} img').dataset.old = 'yes'")
+        now = time.time_ns()  # of which recognition says something, though nothing is found
+        state = {"last_ns": now, "labelled": [(now, [("animal", 0.9), ("rabbit", 0.8)])] * 3}
+        store.client.hset(keys.camera_state("lobby"), "session", json.dumps(state))
         show(store, "lobby", reels.bunny.image(40))
         says(page.locator(card("lobby")), "Live")
+        says(page.locator(f"{card('lobby')} .labels"), "animal, rabbit")
         until(page, f"document.querySelector('{card('lobby')} img:not([data-old])')?.naturalWidth > 0")
         browsers.shoot(page, "studio-cameras")
         page.get_by_test_id("search").fill("gat")

@@ -12,6 +12,8 @@ export interface Match {
   readonly duration_seconds: number;
   readonly languages: readonly string[];
   readonly reading: number;
+  /** What the film shows at that moment, with probabilities, most probable first. */
+  readonly labels?: readonly (readonly [string, number])[];
 }
 
 export type LiveEvent =

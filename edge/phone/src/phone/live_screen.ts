@@ -32,6 +32,7 @@ export class LiveScreen {
   private readonly fallBack = element("p", { class: "fall-back", testid: "fallback", attributes: { role: "note", hidden: "" } });
   private readonly words = element("p", { class: "subtitle", testid: "subtitle", attributes: { hidden: "" } });
   private readonly title = element("h1", { class: "title", testid: "title" });
+  private readonly labels = element("p", { class: "muted", testid: "labels", attributes: { lang: "en", hidden: "" } });
   private readonly moment = element("span", { class: "moment numbers", testid: "moment" });
   private readonly confidence = element("span", { class: "numbers", testid: "confidence" });
   private readonly meter = element("meter", { attributes: { min: 0, max: 1, low: 0.5, "aria-hidden": "true" } });
@@ -101,6 +102,9 @@ export class LiveScreen {
   private showFilm(film: Match, seconds: number): void {
     this.offerLanguages(film);
     setText(this.title, film.title);
+    const shown = (film.labels ?? []).map(([label]) => label).join(", ");
+    setText(this.labels, shown);
+    setHidden(this.labels, shown === "");
     setText(this.moment, clock(seconds));
     setText(this.confidence, `${Math.floor(film.confidence * 100)} %`); // 100 only where nothing is left to doubt
     this.meter.value = film.confidence;
@@ -132,7 +136,7 @@ export class LiveScreen {
       element("label", { text: this.say("subtitles"), attributes: { for: "subtitle-language" } }),
       this.languages,
     );
-    return element("article", { class: "card film", attributes: { hidden: "" } }, this.title, figures, choice, this.lead.root);
+    return element("article", { class: "card film", attributes: { hidden: "" } }, this.title, this.labels, figures, choice, this.lead.root);
   }
 
   private button(name: TextName, look: string, onClick: () => void): HTMLButtonElement {

@@ -16,6 +16,8 @@ export interface Camera {
   last_seen: number;
   showing: { video: string; title: string; at_seconds: number; since: number; confidence: number } | null;
   frame: string | null;
+  /** What is on it, with probabilities, most probable first; also where nothing is found. */
+  labels?: [string, number][];
 }
 
 export class CameraCard {
@@ -26,6 +28,7 @@ export class CameraCard {
     element("span", { class: "no-picture" }, say("noPictureYet")),
   );
   readonly #facts = element("div", { class: "stack tight" });
+  readonly #labels = element("p", { class: "muted labels", lang: "en", hidden: "" });
   readonly #seen = element("p", { class: "muted seen" });
   readonly #observer = new IntersectionObserver(([entry]) => this.#look(entry.isIntersecting));
   #camera: Camera;
@@ -37,7 +40,7 @@ export class CameraCard {
     this.#camera = camera;
     const title = element("h2", {}, camera.camera);
     const seen = link("sightings", { camera: camera.camera }, {}, say("itsSightings"));
-    const text = element("div", { class: "stack tight" }, title, this.#facts, this.#seen, seen);
+    const text = element("div", { class: "stack tight" }, title, this.#facts, this.#labels, this.#seen, seen);
     this.element = element(
       "li",
       { class: "panel camera", "data-testid": "camera-card", "data-camera": camera.camera },
@@ -49,13 +52,15 @@ export class CameraCard {
   }
 
   update(camera: Camera): void {
-    const { showing, last_seen } = (this.#camera = camera);
+    const { showing, last_seen, labels = [] } = (this.#camera = camera);
     const age = Date.now() / 1000 - last_seen;
     const silent = age > SILENT_AFTER;
     this.element.classList.toggle("silent", silent);
     this.#seen.textContent = silent
       ? say("silentFor", { length: lasting(age), when: moment(last_seen) })
       : say("liveNow");
+    this.#labels.textContent = labels.map(([label]) => label).join(", ");
+    this.#labels.hidden = labels.length === 0;
     if (!showing) this.#facts.replaceChildren(element("p", { class: "muted" }, say("showsNothing")));
     else if (this.#facts.dataset.video === showing.video) this.#tellTime(showing);
     else {
