@@ -29,7 +29,7 @@ BATCH = 8  # patches that go through a network at once, one by one: of 1 to 256 
 PICTURE = 512  # side of the picture that is scanned, pixels: a slice of ISBI 2012
 TRAINED = 160  # side of what is answered of the picture that is trained on, pixels: as in `MembraneTrainer`
 FRAME_HEIGHT, FRAME_WIDTH = 180, 320  # pixels; what the detector gets
-ROUNDS, SECONDS = 4, 1.0  # each way has its turn in each round, for so long at least
+ROUNDS, SECONDS = 2, 1.0  # each way has its turn in each round, for so long at least
 NETWORKS = {"N3": N3, "N4": N4}
 TALK = {"N3": (260, 4500), "N4": (130, 3000)}  # patches/s one by one, and in one pass
 
