@@ -102,6 +102,18 @@ def itq_axes(centred: Values, seed: int) -> Values:
     return learned
 
 
+class HeadProjection(Projection):
+    """Sparse-Hash's own net inputs, to be set beside the baselines."""
+
+    def __init__(self, network: SparseHashNetwork) -> None:
+        self._network = network
+
+    def values(self, pictures: Pictures) -> Values:
+        with torch.no_grad():
+            v = self._network(torch.from_numpy(pictures).unsqueeze(1)).v
+        return np.asarray(v.numpy(), np.float32)
+
+
 class SubmaskProjection(Projection):
     """Which of two units wins, in 32 of the maxout units under the head: sub-network identifiers.
 
@@ -163,12 +175,18 @@ def whole_pictures(moments: Moments) -> Pictures:
     return np.asarray(pictures[:, 0].numpy(), np.float32)
 
 
-def calibrated(projection: Projection, moments: Moments, strength: float) -> ProjectionEncoder:
-    """The baseline as an encoder, its margins calibrated on these moments."""
+def camera_pairs(moments: Moments, strength: float, seed: int) -> tuple[Pictures, Pictures]:
+    """The moments as the network gets them, clean and through the simulated camera."""
     pictures, _ = _with_corners(moments)
     with torch.no_grad():
-        shown = Camera(SIDE, strength).photograph(pictures, torch.Generator().manual_seed(1))
-    pairs = PairCodes(projection.values(whole_pictures(moments)), projection.values(shown[:, 0].numpy()))
+        shown = Camera(SIDE, strength).photograph(pictures, torch.Generator().manual_seed(seed))
+    return whole_pictures(moments), np.asarray(shown[:, 0].numpy(), np.float32)
+
+
+def calibrated(projection: Projection, moments: Moments, strength: float) -> ProjectionEncoder:
+    """The baseline as an encoder, its margins calibrated on these moments."""
+    clean, shown = camera_pairs(moments, strength, seed=1)
+    pairs = PairCodes(projection.values(clean), projection.values(shown))
     return ProjectionEncoder(projection, calibrate_margins(pairs))
 
 

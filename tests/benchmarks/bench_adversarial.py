@@ -119,12 +119,16 @@ def _attacked(
     others, margins = identifier.encoder.encode_batch(changed, corners)
     flipped = float(np.bitwise_count(codes ^ others).mean())
     found = float((probe_codes(others, margins, PROBES) == codes[:, None]).any(axis=1).mean())
-    shown = [replace(frame, image=image) for frame, image in zip(frames, changed, strict=True)]
+    start = frames[0].pts_seconds
+    shown = [
+        replace(frame, image=image, pts_seconds=frame.pts_seconds - start)
+        for frame, image in zip(frames, changed, strict=True)
+    ]
     nothing = [Sighting(place, 0.0) for place in corners]
     guess = identifier.identify(SeenClip(shown, nothing, [None] * len(shown)), [SECONDS])[0]
     if not guess.accepted:
         return flipped, found, "unknown"
-    near = abs(guess.at_seconds - frames[0].pts_seconds) <= RIGHT_WITHIN
+    near = abs(guess.at_seconds - start) <= RIGHT_WITHIN
     return flipped, found, "right" if guess.film == film.stem and near else "wrong"
 
 
