@@ -143,7 +143,16 @@ def test_baselines_get_the_same_clips(vnome: Vnome, known: Path, unknown: Path) 
     ran = vnome("evaluate", "--films", known, "--unknown", unknown, *size, "--json")
     assert ran.code == EXIT_DONE, ran.err
     result = json.loads(ran.out)
-    names = {"Sparse-Hash", "ITQ-32", "LSH-32", "pHash-32", "pHash-32, raw", "PDQ-256", "Sparse-Hash, raw"}
+    names = {
+        "Sparse-Hash",
+        "ITQ-32",
+        "LSH-32",
+        "Submask-32",
+        "pHash-32",
+        "pHash-32, raw",
+        "PDQ-256",
+        "Sparse-Hash, raw",
+    }
     assert set(result["identifiers"]) == names
     assert len({(one["film"], one["start_seconds"]) for one in result["outcomes"]}) == 1
     for name in ("Sparse-Hash", "Sparse-Hash, raw", "PDQ-256"):
