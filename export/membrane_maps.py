@@ -22,6 +22,7 @@ from export.scanning import Scanner
 
 WAYS = 8  # rotations by right angles and mirrors
 SMOOTH = 3.0  # deviation of the Gaussian in pixels, of 1 to 4 the best on the slices that are trained on
+SPECKS = 5  # side of the median filter in pixels, of 1 to 9 the best on slices that are trained on
 
 Maps = npt.NDArray[np.float32]
 
@@ -57,6 +58,11 @@ def turned_back(pictures: torch.Tensor, way: int) -> torch.Tensor:
     """Undoes `turned`."""
     back = pictures.rot90(-(way % 4), (-2, -1))
     return back.flip(-1) if way >= 4 else back
+
+
+def without_specks(maps: Maps) -> Maps:
+    """Maps (N, H, W), each pixel the median of 5x5: specks would be cells, and short gaps would join cells."""
+    return np.stack([np.asarray(cv2.medianBlur(one, SPECKS), np.float32) for one in maps])
 
 
 def darkness(pictures: Grey) -> Maps:

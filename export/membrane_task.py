@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.membrane_maps import Maps, MembraneScanner, darkness, membrane_maps
+from export.membrane_maps import Maps, MembraneScanner, darkness, membrane_maps, without_specks
 from export.membrane_training import MembraneTrainer, load_membrane_network, preset_config
 from export.membranes import Mask, Membranes, load_membranes
 from export.segmentation_scores import agreements, best_score, pixel_errors, resampled, v_rands
@@ -28,7 +28,7 @@ class MembraneTask(Task):
         return MembraneTrainer(preset_config(preset, steps, seed), training, out, device)
 
     def score(self, runs: Sequence[Path], sources: Sources) -> Scores:
-        """See `Task.score`. The committee averages probabilities, each over 8 rotations and mirrors."""
+        """See `Task.score`. The committee averages probabilities, each over 8 turns; then specks go."""
         training, unseen = _split(sources)
         share = float(training.membrane.mean())
         scanners = [MembraneScanner(load_membrane_network(run), share) for run in runs]
@@ -37,8 +37,11 @@ class MembraneTask(Task):
         return {
             "task": self.name,
             "metric": "V_rand of held-out slices (1 is perfect)",
-            "runs": [{"run": str(run), **figures(maps, unseen.membrane)} for run, maps in zip(runs, said, strict=True)],
-            "committee": {"of": len(runs), **figures(together, unseen.membrane)},
+            "runs": [
+                {"run": str(run), **figures(without_specks(maps), unseen.membrane)}
+                for run, maps in zip(runs, said, strict=True)
+            ],
+            "committee": {"of": len(runs), **figures(without_specks(together), unseen.membrane)},
             "smoothed_grey_values": v_rand_figures(darkness(unseen.pictures), unseen.membrane),
         }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.membrane_maps import MembraneScanner, darkness, membrane_maps, turned_back
+from export.membrane_maps import MembraneScanner, darkness, membrane_maps, turned_back, without_specks
 from export.membrane_training import turned
 from export.networks.mpcnn import Mpcnn
 from tests.membrane_samples import SMALL_NETWORK, small_stack
@@ -61,3 +61,13 @@ def test_darkness_is_high_on_dark_lines() -> None:
     assert maps[stack.membrane].mean() > maps[~stack.membrane].mean() + 0.05
     flat = darkness(np.full((1, 9, 9), 51, np.uint8))
     np.testing.assert_allclose(flat, 0.8, atol=1e-6)  # 1 - 51 / 255
+
+
+def test_specks_and_gaps_go_and_lines_stay() -> None:
+    maps = np.zeros((1, 15, 15), np.float32)
+    maps[0, :, 4:8] = 1
+    assert np.array_equal(without_specks(maps), maps)
+    maps[0, 7, 4:8], maps[0, 3, 12] = 0, 1  # a gap and a speck
+    found = without_specks(maps)
+    assert found[0, 7].nonzero()[0].tolist() == [5, 6]  # 16 of 25 pixels, and at the line's sides 12
+    assert found[0, 3].nonzero()[0].tolist() == [4, 5, 6, 7]
