@@ -30,6 +30,7 @@ CIFAR_STRIDE = 8  # one of so many test pictures of CIFAR-10 is used: they are s
 
 Frames = npt.NDArray[np.uint8]  # (N, 64, 128, 3) RGB
 Values = npt.NDArray[np.float32]  # (N, L)
+Weights = npt.NDArray[np.float64]  # (N,), how often a picture counts
 Marks = npt.NDArray[np.int8]  # (N, L), see `export.vocabulary`
 
 
@@ -38,18 +39,26 @@ def write_recogniser(
 ) -> dict[str, Any]:
     """Writes the bundle of a trained network, calibrated and measured on `unseen`. Returns the whole card.
 
-    Pictures with an even place calibrate, those with an odd one are what the card reports.
+    Every second picture and the frames of every second film calibrate, all others are what the card reports. Pictures
+    and frames weigh as much in all: films are what is labelled, but only pictures show every label.
     """
     words = vocabulary()
     frames, targets = unseen_frames(unseen)
+    is_frame = np.arange(len(frames)) >= len(frames) - len(unseen.films.film)
+    first = (
+        np.where(is_frame, np.pad(unseen.films.film, (len(frames) - len(unseen.films.film), 0)), np.arange(len(frames)))
+        % 2
+        == 0
+    )
+    weight = np.where(is_frame, (~is_frame).sum() / is_frame.sum(), 1.0)[first]
     plain = RecogniserGraph(
         network, words, LabelCalibration(torch.ones(len(words.labels)), torch.zeros(len(words.labels)))
     )
     logits = _in_parts(plain.logits, frames)
-    calibration = calibrate(logits[::2], targets[::2])
+    calibration = calibrate(logits[first], targets[first], weight)
     graph = RecogniserGraph(network, words, calibration).eval()
     chance = _in_parts(graph, frames)
-    thresholds = {name: threshold(chance[::2, k], targets[::2, k]) for k, name in enumerate(words.labels)}
+    thresholds = {name: threshold(chance[first, k], targets[first, k], weight) for k, name in enumerate(words.labels)}
     model = recogniser_model(graph)
     known = {
         "inputs": {"frames": f"uint8 (N, {HEIGHT}, {WIDTH}, 3) RGB, the film's picture"},
@@ -59,7 +68,7 @@ def write_recogniser(
         "size": [HEIGHT, WIDTH],
         "thresholds": thresholds,
         "parity_largest_probability_difference": check_parity(graph, model, frames[:: max(1, len(frames) // 16)]),
-        "quality": quality(chance[1::2], targets[1::2], thresholds, words),
+        "quality": quality(chance[~first], targets[~first], thresholds, words),
     }
     return write_bundle(model, RECOGNISER, {**known, **card}, folder)
 
@@ -97,23 +106,25 @@ def unseen_frames(data: RecogniserData) -> tuple[Frames, Marks]:
     return frames, targets
 
 
-def calibrate(logits: Values, targets: Marks) -> LabelCalibration:
+def calibrate(logits: Values, targets: Marks, weight: Weights) -> LabelCalibration:
     """Slope and offset of each label, by `export.fitting.platt`; a label that is never shown keeps 1 and 0."""
     fits = []
     for k in range(logits.shape[1]):
         known = targets[:, k] != UNKNOWN
         shown = targets[known, k] == SHOWN
-        fits.append(platt(logits[known, k].astype(np.float64), shown) if shown.any() else (1.0, 0.0))
+        log_odds = logits[known, k].astype(np.float64)
+        fits.append(platt(log_odds, shown, weight[known]) if shown.any() else (1.0, 0.0))
     slope, offset = np.array(fits, np.float32).T
     return LabelCalibration(torch.from_numpy(slope.copy()), torch.from_numpy(offset.copy()))
 
 
-def threshold(chance: npt.NDArray[np.float32], targets: npt.NDArray[np.int8]) -> float:
+def threshold(chance: npt.NDArray[np.float32], targets: npt.NDArray[np.int8], weight: Weights) -> float:
     """The least probability from which on `PRECISION` of the pictures show the label, within bounds."""
     known = targets != UNKNOWN
     order = np.argsort(-chance[known], kind="stable")
     shown = (targets[known] == SHOWN)[order]
-    good = np.cumsum(shown) / np.arange(1, len(shown) + 1) >= PRECISION
+    often = weight[known][order]
+    good = np.cumsum(shown * often) / np.cumsum(often) >= PRECISION
     least = float(chance[known][order][good.nonzero()[0].max()]) if good.any() else 1.0
     return round(min(max(least, LEAST_THRESHOLD), MOST_THRESHOLD), 3)
 

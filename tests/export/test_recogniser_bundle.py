@@ -90,7 +90,7 @@ def test_calibration_makes_probabilities_that_come_true() -> None:
     shown = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * logits[:, 0] - 1)))
     targets = shown[:, None].astype(np.int8)
     targets[::7] = -1
-    fit = calibrate(logits, targets)
+    fit = calibrate(logits, targets, np.ones(20_000))
     assert fit.slope.item() == pytest.approx(0.5, abs=0.03)
     assert fit.offset.item() == pytest.approx(-1, abs=0.06)
     chance = 1 / (1 + np.exp(-(fit.slope.numpy() * logits + fit.offset.numpy())))[:, 0]
@@ -98,16 +98,18 @@ def test_calibration_makes_probabilities_that_come_true() -> None:
 
 
 def test_a_label_that_is_never_shown_stays_as_it_is() -> None:
-    fit = calibrate(np.zeros((5, 1), np.float32), np.zeros((5, 1), np.int8))
+    fit = calibrate(np.zeros((5, 1), np.float32), np.zeros((5, 1), np.int8), np.ones(5))
     assert (fit.slope.item(), fit.offset.item()) == (1.0, 0.0)
 
 
 def test_the_threshold_keeps_the_precision() -> None:
     chance = np.linspace(1, 0, 101, dtype=np.float32)
     shown = np.array([k < 40 or k % 2 == 0 for k in range(101)], np.int8)  # from 0.6 down every second is wrong
-    assert threshold(chance, shown) == pytest.approx(0.5, abs=0.011)  # 45 of 50, bounded by a half
-    assert threshold(chance, np.zeros(101, np.int8)) == 0.98
-    assert threshold(chance, np.ones(101, np.int8)) == 0.5
+    even = np.ones(101)
+    assert threshold(chance, shown, even) == pytest.approx(0.5, abs=0.011)  # 45 of 50, bounded by a half
+    assert threshold(chance, shown, even + 9 * (shown == 0)) > 0.58  # the wrong ones count ten times
+    assert threshold(chance, np.zeros(101, np.int8), even) == 0.98
+    assert threshold(chance, np.ones(101, np.int8), even) == 0.5
 
 
 def test_quality_counts_what_is_told() -> None:
