@@ -13,13 +13,13 @@ SMALL_NETWORK = MpcnnConfig("1x9x9-4C2-MP2-4C2-3N-2N", "maxout")
 
 
 def small_stack(slices: int = 8, height: int = 40, width: int = 44) -> Membranes:
-    """Slices with two lines across each."""
+    """Slices with two lines of 3 pixels across each."""
     rng = np.random.default_rng(4)
     membrane = np.zeros((slices, height, width), bool)
     for mask in membrane:
         row, column = rng.integers(4, min(height, width) - 4, 2)
-        mask[row : row + 2] = True
-        mask[:, column : column + 2] = True
+        mask[row : row + 3] = True
+        mask[:, column : column + 3] = True
     noise = rng.integers(-15, 16, membrane.shape)
     return Membranes(np.asarray(np.where(membrane, 70, 170) + noise, np.uint8), membrane)
 
