@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from pipeline.console import complain, print_json, progress_bar, timecode
+from pipeline.console import complain, in_words, print_json, progress_bar, timecode
 from pipeline.drawing import OUTLINE, SeenFrame, outline_screen, save_picture, sheet
 from pipeline.errors import InputError
 
@@ -53,6 +54,19 @@ def test_sheet_has_three_columns_and_no_frame_is_lost() -> None:
     ones, zeros = (sheet([seen(code)])[288:].astype(int) for code in (2**32 - 1, 0))
     assert ones[..., 0].sum() > zeros[..., 0].sum()  # set bits are drawn in orange
     assert zeros[..., 2].sum() > ones[..., 2].sum()
+
+
+def test_labels_are_written_on_the_picture_in_letters_that_can_be_read() -> None:
+    plain, labelled = sheet([seen(1)]), sheet([replace(seen(1), labels=[("Bär", 0.9), ("grass", 0.5)])])
+    band = np.any(plain != labelled, axis=(1, 2))
+    assert np.flatnonzero(band).min() == 288 - 22 and np.flatnonzero(band).max() == 287  # its last lines
+    written = labelled[288 - 22 : 288]
+    assert written.max() > 200 and written.min() < 50
+
+
+def test_what_is_shown_in_words() -> None:
+    assert in_words([("dog", 0.9), ("grass", 0.614)]) == "  dog 0.90, grass 0.61"
+    assert in_words([]) == ""
 
 
 def test_pictures_are_written_by_their_ending(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_drop_frame_time_code_tells_its_frame_and_keeps_step(frame: int) -> No
     assert DROP.frame(text) == frame
     hours, minutes, seconds, frames = int(text[:2]), int(text[3:5]), int(text[6:8]), int(text[9:])
     shown = hours * 3600 + minutes * 60 + seconds + frames / 30
-    assert abs(shown - frame / DROP.fps) < 0.09  # the numbers differ from the clock by 86 ms a day, and two frames
+    assert abs(shown - frame / DROP.fps) < 0.16  # 86 ms a day, and two frames
 
 
 @pytest.mark.parametrize(
