@@ -88,9 +88,9 @@ def test_errors_have_their_interval() -> None:
     assert "b  50.00 % (1 of 2" in score_table(scores)
 
 
-def test_the_recogniser_is_trained_exported_and_scored(vnome: Vnome, sets: Path, tmp_path: Path) -> None:
+def test_the_recogniser_is_trained_exported_and_scored(vnome: Vnome, tmp_path: Path) -> None:
     films = write_judged_films(tmp_path / "films")
-    where = ("--data", sets, "--films", films)
+    where = ("--data", write_sets(tmp_path / "sets", 1), "--films", films)
     ran = vnome("train", "--task", "recogniser", *where, "--out", tmp_path / "run", "--steps", "2")
     assert ran.code == EXIT_DONE, ran.err
     (row,) = vnome("score", tmp_path / "run", *where, "--json").document["runs"]

@@ -32,7 +32,7 @@ def network() -> ClassifierNetwork:
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     folder = tmp_path_factory.mktemp("data")
-    return Sources(write_sets(folder / "sets", 8), write_judged_films(folder / "films"))
+    return Sources(write_sets(folder / "sets", 2), write_judged_films(folder / "films"))
 
 
 def test_the_bundle_says_what_the_graph_says(sources: Sources, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_held_out_frames_and_test_pictures_calibrate(sources: Sources) -> None:
     assert data.films.names == ("editing_inputs_assets_blackswan.mp4",)
     frames, targets = unseen_frames(data)
     assert frames.shape[1:] == (HEIGHT, WIDTH, 3)
-    assert len(frames) == len(targets) == 200 * 8 + 10 + 3
+    assert len(frames) == len(targets) == 200 * 2 + 3 + 3
     bird = vocabulary().labels.index("bird")
     assert (targets[-3:, bird] == 1).all()
 
