@@ -250,6 +250,7 @@ def _run_config(run: Path) -> dict[str, Any]:
 
 def _export_recogniser(run: Path, config: dict[str, Any], data: Path | None, films: Path, out: Path) -> dict[str, Any]:
     from export.classifier_training import load_classifier
+    from export.plots import draw_reliability
     from export.recogniser_bundle import write_recogniser
     from export.recogniser_task import unseen_data
     from export.task import Sources
@@ -264,7 +265,9 @@ def _export_recogniser(run: Path, config: dict[str, Any], data: Path | None, fil
             "eye (export/film_labels.tsv), not part of this repository; a tenth of the clips held out",
         },
     }
-    return write_recogniser(load_classifier(run), unseen_data(Sources(data, films)), card, out)
+    written = write_recogniser(load_classifier(run), unseen_data(Sources(data, films)), card, out)
+    draw_reliability(written["quality"]["reliability"], out / "reliability.png")
+    return written
 
 
 def _export_detector(run: Path, films: Path, folders: tuple[Path, Path, Path], out: Path) -> dict[str, Any]:

@@ -84,6 +84,15 @@ def _reliability(result: dict[str, Any], folder: Path, identifier: str) -> Path 
     return _saved(figure, folder / "reliability.png")
 
 
+def draw_reliability(rows: Sequence[dict[str, float]], path: Path) -> Path:
+    """How often what a recogniser says is so: rows as `export.recogniser_bundle.reliability` gives them."""
+    figure, axis = plt.subplots(figsize=(4.5, 4))
+    axis.plot([row["said"] for row in rows], [row["shown"] for row in rows], marker="o")
+    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.7)
+    axis.set(xlabel="probability that is said", ylabel="share that shows it")
+    return _saved(figure, path)
+
+
 def _probes(result: dict[str, Any], folder: Path) -> Path | None:
     figure, axis = plt.subplots(figsize=(5, 4))
     for number, (level, row) in enumerate(result["probes"]["levels"].items()):

@@ -39,38 +39,43 @@ def write_recogniser(
 ) -> dict[str, Any]:
     """Writes the bundle of a trained network, calibrated and measured on `unseen`. Returns the whole card.
 
-    Every second picture and the frames of every second film calibrate, all others are what the card reports. Pictures
-    and frames weigh as much in all: films are what is labelled, but only pictures show every label.
+    Half of the pictures calibrate, see `_halves`, and the others are what the card reports.
     """
     words = vocabulary()
     frames, targets = unseen_frames(unseen)
-    is_frame = np.arange(len(frames)) >= len(frames) - len(unseen.films.film)
-    first = (
-        np.where(is_frame, np.pad(unseen.films.film, (len(frames) - len(unseen.films.film), 0)), np.arange(len(frames)))
-        % 2
-        == 0
-    )
-    weight = np.where(is_frame, (~is_frame).sum() / is_frame.sum(), 1.0)[first]
-    plain = RecogniserGraph(
-        network, words, LabelCalibration(torch.ones(len(words.labels)), torch.zeros(len(words.labels)))
-    )
-    logits = _in_parts(plain.logits, frames)
-    calibration = calibrate(logits[first], targets[first], weight)
-    graph = RecogniserGraph(network, words, calibration).eval()
+    calibrates, weight = _halves(unseen.films.film, len(frames))
+    count = len(words.labels)
+    plain = RecogniserGraph(network, words, LabelCalibration(torch.ones(count), torch.zeros(count)))
+    logits = _in_parts(plain.logits, frames[calibrates])
+    graph = RecogniserGraph(network, words, calibrate(logits, targets[calibrates], weight)).eval()
     chance = _in_parts(graph, frames)
-    thresholds = {name: threshold(chance[first, k], targets[first, k], weight) for k, name in enumerate(words.labels)}
+    told = chance[calibrates]
+    thresholds = {name: threshold(told[:, k], targets[calibrates, k], weight) for k, name in enumerate(words.labels)}
     model = recogniser_model(graph)
     known = {
         "inputs": {"frames": f"uint8 (N, {HEIGHT}, {WIDTH}, 3) RGB, the film's picture"},
-        "outputs": {"probabilities": f"float32 (N, {len(words.labels)}), of each label on its own"},
+        "outputs": {"probabilities": f"float32 (N, {count}), of each label on its own"},
         "labels": list(words.labels),
         "parents": words.parents,
         "size": [HEIGHT, WIDTH],
         "thresholds": thresholds,
         "parity_largest_probability_difference": check_parity(graph, model, frames[:: max(1, len(frames) // 16)]),
-        "quality": quality(chance[~first], targets[~first], thresholds, words),
+        "quality": quality(chance[~calibrates], targets[~calibrates], thresholds, words),
     }
     return write_bundle(model, RECOGNISER, {**known, **card}, folder)
+
+
+def _halves(film: npt.NDArray[np.int64], count: int) -> tuple[npt.NDArray[np.bool_], Weights]:
+    """Which of the N pictures calibrate, bool (N,), and how often each of these counts.
+
+    Every second picture of the sets, and of the frames, which come last, those of every second film. Pictures and
+    frames weigh as much in all: films are what is labelled, but only pictures show every label.
+    film: (frames,), the film of each frame.
+    """
+    pictures = count - len(film)
+    calibrates = np.concatenate([np.arange(pictures) % 2 == 0, film % 2 == 0])
+    weight = np.concatenate([np.ones(pictures), np.full(len(film), pictures / len(film))])
+    return calibrates, weight[calibrates]
 
 
 def recogniser_model(graph: RecogniserGraph) -> onnx.ModelProto:

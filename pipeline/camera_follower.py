@@ -230,6 +230,9 @@ class CameraFollower:
 
     def _tell(self, name: str, event: LiveEvent, changes: Changes, video: str, title: str) -> None:
         time, match = self._epoch(event.at), event.match
+        labels = self._labels_of(name, match.number, match.film_seconds(event.at))
+        if name == "lost":
+            self._remember_shown(labels)
         changes.events.append(
             MatchEvent(
                 id=f"{self.camera}/{round(time * 1000)}/{name}",
@@ -242,7 +245,7 @@ class CameraFollower:
                 speed=match.speed,
                 confidence=match.confidence,
                 aired_at=self._aired_at(match.number, match.film_seconds(event.at)),
-                labels=self._labels_of(name, match.number, match.film_seconds(event.at)),
+                labels=labels,
             )
         )
 
@@ -254,11 +257,13 @@ class CameraFollower:
             self._labels.add(frame.ts_ns, labels)
 
     def _labels_of(self, name: str, number: int, at_seconds: float) -> Labels:
+        """Of the film that is on, where it has some; else of what the camera shows."""
         shown = self._labels.now(self._last_ns)
-        if name == "lost":
-            self._shown, self._shown_ns = _names(shown), self._last_ns
-            return shown
-        return self._films.at(number, at_seconds) or shown
+        return shown if name == "lost" else self._films.at(number, at_seconds) or shown
+
+    def _remember_shown(self, shown: Sequence[tuple[str, float]]) -> None:
+        """Notes what was told of the camera, so that it is not told again."""
+        self._shown, self._shown_ns = _names(shown), self._last_ns
 
     def _tell_shown(self, changes: Changes) -> None:
         """Where nothing is found, tells what the camera shows when that has changed, though not all the time."""
@@ -266,7 +271,7 @@ class CameraFollower:
             return
         shown = self._labels.now(self._last_ns)
         if _names(shown) != self._shown:
-            self._shown, self._shown_ns = _names(shown), self._last_ns
+            self._remember_shown(shown)
             time = self._last_ns / NS
             changes.events.append(ShownEvent(f"{self.camera}/{round(time * 1000)}/shows", self.camera, time, shown))
 
@@ -287,7 +292,7 @@ def sighting_id(camera: str, start: float) -> str:
     return f"{camera}/{round(start * 1000)}"
 
 
-def _names(labels: Labels) -> list[str]:
+def _names(labels: Sequence[tuple[str, float]]) -> list[str]:
     return sorted(name for name, _ in labels)
 
 

@@ -6,11 +6,11 @@ few together, as in `pipeline.labels`.
 
 from collections.abc import Sequence
 
+from pipeline.code_stream import NS
 from pipeline.film_labels import MOST_SHOWN
 from pipeline.labels import BEGIN, SMOOTHED
 from pipeline.recogniser import Labels
 
-NS = 1_000_000_000
 STALE_NS = 5 * NS  # a label that was told so long ago says nothing of now
 
 State = list[tuple[int, list[tuple[str, float]]]]  # (capture time in ns, labels) of the last pictures, oldest first

@@ -81,8 +81,13 @@ class Search:
                         break
         return [hit for hit in found if hit.until_seconds - hit.at_seconds >= wanted.shortest][:MOST_HITS]
 
-    def near(self, query: str) -> list[str]:
-        """Labels that are written like the query, or else those that most moments have: for who found nothing."""
+    def near(self, query: str, wanted: Wanted = Wanted()) -> list[str]:
+        """Labels that are written like the query, or else those that most moments have: for who found nothing.
+
+        None where labels were not looked through.
+        """
+        if wanted.kind not in (None, "label"):
+            return []
         names, query = self._labels.names(), query.casefold()
         parts: dict[str, str] = {}
         for name in names:  # "cars" is near to "red car", by its second word

@@ -72,7 +72,7 @@ def search(
         library = Library(store)
         looked = Search(library)
         found = looked.find(query, wanted)
-        near = [] if found or kind in (KindOption.TITLE, KindOption.SUBTITLE) else looked.near(query)
+        near = [] if found else looked.near(query, wanted)
         shown = found[:limit]
         moments = [hit for hit in shown if hit.kind != "title"]
         at_hand = _films(library, moments, films) if sheet or edl else {}

@@ -2,6 +2,7 @@
 
 make bench-adversarial ARGS="--films FOLDER": films that are indexed, clips of which are attacked by someone who knows
 the network (see `export.adversarial`), beside noise of the same size. Without --films: the sample films.
+With --recogniser RUN, the run that the shipped recogniser was made of, its labels are attacked instead.
 """
 
 import argparse
@@ -53,16 +54,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=Path, help="folder to index; default: the sample films")
     parser.add_argument("--clips", type=int, default=20)
-    parser.add_argument("--recogniser", type=Path, help="run of vnome train --task recogniser: its labels are attacked")
+    parser.add_argument("--recogniser", type=Path, help="run of the shipped recogniser: attack labels")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
     films = films_in(options.films) if options.films else sample_films()
     clips = _clips(films, options.clips, options.seed)
-    codes = _of_codes(films, clips)
-    labels = _of_labels(options.recogniser, clips) if options.recogniser else {}
+    figures = _of_labels(options.recogniser, clips) if options.recogniser else _of_codes(films, clips)
     machine = f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}"
-    print(json.dumps({"codes": codes, "labels": labels, "clips": len(clips), "machine": machine}))
+    print(json.dumps({"figures": figures, "clips": len(clips), "machine": machine}))
 
 
 def _clips(films: list[Path], count: int, seed: int) -> list[tuple[Path, list[Frame]]]:

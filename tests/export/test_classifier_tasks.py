@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -97,6 +98,7 @@ def test_the_recogniser_is_trained_exported_and_scored(vnome: Vnome, tmp_path: P
     assert 0 < row["labels_map"] < 1
     card = vnome("export", tmp_path / "run", *where, "--out", tmp_path / "bundle", "--json").document
     assert card["kind"] == "recogniser"
+    assert cv2.imread(str(tmp_path / "bundle" / "reliability.png")) is not None
     assert card["training"]["command"].startswith("vnome train --task recogniser ")
 
 

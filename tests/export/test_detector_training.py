@@ -10,7 +10,7 @@ from export.detector_training import DetectorTrainer, DetectorTrainingConfig, lo
 from export.networks.dense import DenseConfig
 from pipeline.errors import InputError
 from tests.export.test_scenes import sources
-from tests.export.test_training import losses_of
+from tests.export.test_training import losses_of, losses_until_interrupted
 
 SMALL = DenseConfig(channels=(3, 4, 4), strided=2, pooled=3)
 
@@ -43,15 +43,7 @@ def test_same_seed_same_losses_and_another_seed_others(tmp_path: Path) -> None:
 
 def test_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     whole = losses_of(trainer(6, tmp_path / "whole"))
-    seen: list[float] = []
-
-    def interrupt(progress: object) -> None:
-        seen.append(getattr(progress, "loss", 0.0))
-        if len(seen) == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        trainer(6, tmp_path / "cut").run(interrupt)
+    seen = losses_until_interrupted(trainer(6, tmp_path / "cut"), 3)
     assert seen + losses_of(trainer(6, tmp_path / "cut")) == whole
 
 

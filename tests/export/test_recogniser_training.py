@@ -13,7 +13,7 @@ from export.recogniser_data import RecogniserData, load_recogniser_data, picture
 from export.recogniser_training import RecogniserTrainer, RecogniserTrainingConfig, coloured, heads, label_loss
 from export.vocabulary import vocabulary
 from pipeline.errors import InputError
-from tests.export.test_training import losses_of
+from tests.export.test_training import losses_of, losses_until_interrupted
 from tests.labelled_samples import JUDGED_FILMS, write_judged_films, write_sets
 
 OUTPUTS = 210 + len(vocabulary().labels)
@@ -47,15 +47,7 @@ def test_only_judged_films_are_read_one_frame_a_second(data: RecogniserData) -> 
 def test_training_lowers_the_loss_and_goes_on_as_if_nothing_had_been(data: RecogniserData, tmp_path: Path) -> None:
     whole = losses_of(RecogniserTrainer(config(30), data, tmp_path / "whole"))
     assert np.mean(whole[-5:]) < np.mean(whole[:5])
-    seen: list[float] = []
-
-    def interrupt(progress: object) -> None:
-        seen.append(getattr(progress, "loss", 0.0))
-        if len(seen) == 12:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        RecogniserTrainer(config(30), data, tmp_path / "cut").run(interrupt)
+    seen = losses_until_interrupted(RecogniserTrainer(config(30), data, tmp_path / "cut"), 12)
     assert seen + losses_of(RecogniserTrainer(config(30), data, tmp_path / "cut")) == whole
     assert load_classifier(tmp_path / "cut")(torch.rand(1, 3, 24, 24)).shape == (1, OUTPUTS)
 

@@ -6,7 +6,7 @@ import torch
 
 from export.hash_training import HashTrainer, HashTrainingConfig, _Sampler, load_network
 from export.networks.sparse_hash import SparseHashConfig
-from export.training import Trainer
+from export.training import Progress, Trainer
 from pipeline.errors import InputError
 from tests.export.test_calibration import moments
 
@@ -20,6 +20,20 @@ def config(steps: int, seed: int = 0) -> HashTrainingConfig:
 def losses_of(trainer: Trainer) -> list[float]:
     losses: list[float] = []
     trainer.run(lambda progress: losses.append(progress.loss))
+    return losses
+
+
+def losses_until_interrupted(trainer: Trainer, steps: int) -> list[float]:
+    """Of a run that somebody stops after so many steps."""
+    losses: list[float] = []
+
+    def interrupt(progress: Progress) -> None:
+        losses.append(progress.loss)
+        if len(losses) == steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(interrupt)
     return losses
 
 
@@ -43,15 +57,7 @@ def test_same_seed_same_losses_and_another_seed_others(tmp_path: Path) -> None:
 
 def test_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     whole = losses_of(HashTrainer(config(8), moments(), tmp_path / "whole"))
-    seen: list[float] = []
-
-    def interrupt(progress: object) -> None:
-        seen.append(getattr(progress, "loss", 0.0))
-        if len(seen) == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        HashTrainer(config(8), moments(), tmp_path / "cut").run(interrupt)
+    seen = losses_until_interrupted(HashTrainer(config(8), moments(), tmp_path / "cut"), 4)
     rest = losses_of(HashTrainer(config(8), moments(), tmp_path / "cut"))
     assert seen + rest == whole
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from pipeline.camera_labels import NS, CameraLabels
+from pipeline.camera_labels import CameraLabels
+from pipeline.code_stream import NS
 
 DOG, BOTH = [("dog", 0.9)], [("dog", 0.8), ("grass", 0.7)]
 

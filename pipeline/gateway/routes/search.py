@@ -33,8 +33,8 @@ def search(
     limit: Limit = 50,
 ) -> SearchResults:
     """Videos by title, moments by what they show (labels) and by what is said in them; in this order by rank."""
-    looked = Search(gateway.library)
-    found = list(enumerate(looked.find(q, Wanted(kind, language, video, shortest))))
-    near = [] if found or kind in ("title", "subtitle") else looked.near(q)
+    looked, wanted = Search(gateway.library), Wanted(kind, language, video, shortest)
+    found = list(enumerate(looked.find(q, wanted)))
+    near = [] if found else looked.near(q, wanted)
     page = [SearchResult(**hit.document()) for _, hit in page_of(found, sort, _SORTS, offset, limit)]
     return SearchResults(results=page, total=len(found), near=near)
