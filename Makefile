@@ -4,11 +4,12 @@ RUN := .venv
 DEV := .venv-dev
 PIP_FLAGS := --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
+WORKERS ?= 2
 PAGES := pipeline/bundled/pages/index.html
 WEB := edge/phone
 NODE := $(WEB)/node_modules/.done
 
-.PHONY: demo test lint bench kafka web deploy-test pages-if-possible wheel clean help
+.PHONY: demo test coverage lint bench kafka web deploy-test pages-if-possible wheel clean help
 help:          ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -16,6 +17,9 @@ demo: $(RUN)/.done $(if $(findstring --web,$(ARGS)),$(PAGES)) ## identify a simu
 	$(RUN)/bin/vnome demo $(ARGS)
 
 test: $(DEV)/.done pages-if-possible ## run every test this machine can run; make test ARGS="-m redis" passes arguments
+	$(DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+
+coverage: $(DEV)/.done pages-if-possible ## the same one after the other, and which lines of pipeline/ they reach
 	$(DEV)/bin/python -m pytest --cov=pipeline --cov-report=term $(ARGS)
 
 lint: $(DEV)/.done      ## ruff and mypy

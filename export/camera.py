@@ -41,6 +41,7 @@ class Camera:
         x = _in_the_way(x, draw, strength)
         x = _blur(x, draw, strength)
         x = _moire(x, draw, strength)
+        x = _exposure(x, draw, strength)
         x = _noise(x, draw, strength)
         x = _recompress(x, draw, strength)
         return functional.avg_pool2d(x.clamp(0, 1), WORK_SIDE // self.side)
@@ -149,8 +150,22 @@ def _light(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     size = _four(draw.uniform(0.05, 0.35, 1))
     glare = torch.exp(-((across - cx) ** 2 + (down - cy) ** 2) / (2 * size**2))
     x = x + glare * _four(draw.uniform(0, 0.6, 1) * draw.sometimes(0.35)[:, 0]) * strength
+    x = x + _window(x, draw) * _four(draw.uniform(0, 0.45, 1) * draw.sometimes(0.2)[:, 0]) * strength.clamp(max=1.5)
     bands = torch.sin(2 * math.pi * (down * _four(draw.uniform(0.5, 4, 1)) + _four(draw.uniform(0, 1, 1))))
     return x * (1 + bands * _four(draw.uniform(0, 0.12, 1) * draw.sometimes(0.3)[:, 0]) * strength)
+
+
+def _window(x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    """The reflection of a window with its bars, 0..1."""
+    across, down = _places(x)
+    half = [_four(draw.uniform(0.05, 0.25, 1)) for _ in range(2)]
+    off = [
+        (place - _four(draw.uniform(0, 1, 1)) + (other - 0.5) * _four(draw.normal(0.1, 1))) / size
+        for place, other, size in ((across, down, half[0]), (down, across, half[1]))
+    ]
+    pane = (off[0].abs() < 1) & (off[1].abs() < 1)
+    bars = (off[0].abs() < 0.06) | (off[1].abs() < 0.06)
+    return (pane & ~bars).float()
 
 
 def _in_the_way(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
@@ -191,6 +206,12 @@ def _moire(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
         u, v = _four(draw.normal(12, 1)), _four(draw.normal(12, 1))
         fringe = fringe + torch.sin(2 * math.pi * (across * u + down * v + bend + _four(draw.uniform(0, 1, 1))))
     return x * (1 + fringe * _four(draw.uniform(0, 0.12, 1) * draw.sometimes(0.5)[:, 0]) * strength)
+
+
+def _exposure(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
+    """A bright screen in a dark room: what is brighter than the sensor can tell is white."""
+    gain = 1 + _four(draw.uniform(0, 0.9, 1) * draw.sometimes(0.3)[:, 0]) * strength.clamp(max=1.5)
+    return (x * gain).clamp(max=1)
 
 
 def _noise(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:

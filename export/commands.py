@@ -50,7 +50,9 @@ def train(
         Path | None, typer.Option(help="Folder of films to train on (encoder, detector, recogniser).")
     ] = None,
     task: Annotated[Learning, typer.Option("--task", "--model", help="What to learn.")] = Learning.ENCODER,
-    data: Annotated[Path | None, typer.Option(help="Folder of the public sets (all tasks but the first two).")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the public sets (all tasks but the detector; encoder: to see more).")
+    ] = None,
     stills: Annotated[Path | None, typer.Option(help="Folder of photographs, shown as slow pans.")] = None,
     rooms: Annotated[Path | None, typer.Option(help="Folder of photographs without a screen (detector).")] = None,
     televisions: Annotated[
@@ -77,7 +79,7 @@ def train(
     if task is Learning.DETECTOR:
         trainer = _detector_trainer(films, stills, rooms, televisions, preset, steps, start, seed, on, out)
     else:
-        trainer = _hash_trainer(films, stills, preset, steps, start, seed, on, out)
+        trainer = _hash_trainer(films, stills, data, preset, steps, start, seed, on, out)
     _run(trainer)
     print(f"trained: {out}; make the bundle with vnome export {out} --films {films} --out FOLDER")
     return EXIT_DONE
@@ -124,12 +126,13 @@ def score(
 
 
 def _hash_trainer(
-    films: Path, stills: Path | None, preset: Preset, steps: int | None, start: Path | None, seed: int, device: str,
-    out: Path,
+    films: Path, stills: Path | None, data: Path | None, preset: Preset, steps: int | None, start: Path | None,
+    seed: int, device: str, out: Path,
 ) -> "Trainer":  # fmt: skip
-    from export.data import films_in, held_out, load_moments, stills_in
+    from export.data import films_in, held_out, load_moments, stills_in, thumbs_of
     from export.encoder_bundle import network_of
     from export.hash_training import HashTrainer, preset_config
+    from export.labelled import tiny_imagenet
     from pipeline.bundles import load_bundle
     from pipeline.encoder import ENCODER
 
@@ -137,12 +140,14 @@ def _hash_trainer(
     print(f"reading {len(paths)} films and {len(photographs)} photographs")
     moments = load_moments(paths, photographs)
     training = moments.of_films(~held_out(moments.names, HELD_OUT_SHARE))
+    pictures = thumbs_of(tiny_imagenet(data, "train").pictures) if data else None
     bundle = load_bundle(start, ENCODER) if start else None
     config, network = preset_config(preset, steps, seed, bundle.sha256 if bundle else ""), None
+    config = replace(config, single_pictures=0 if pictures is None else len(pictures))
     if bundle:
         network = network_of(bundle)
         config = replace(config, network=network.config)
-    return HashTrainer(config, training, out, device, network)
+    return HashTrainer(config, training, out, device, network, pictures)
 
 
 def _detector_trainer(
@@ -331,13 +336,17 @@ def _write_run(network: "SparseHashNetwork", run: Path, unseen: "Moments", out: 
 
     config = load_checkpoint(run)["config"]
     pairs = net_inputs(network, unseen, CALIBRATION_STRENGTH, seed=1)
-    command = f"vnome train --films FILMS --stills STILLS --steps {config['steps']} --seed {config['seed']}"
+    more = config.get("single_pictures", 0)
+    sets = " --data SETS" if more else ""
+    command = f"vnome train --films FILMS --stills STILLS{sets} --steps {config['steps']} --seed {config['seed']}"
     card: dict[str, Any] = {
         "name": "sparse-hash-32",
         "training": {
             "command": command + _started_from(config),
             "config": config,
-            "data": "371 clips and 1,460 photographs of public research collections, not part of this repository",
+            "data": "371 clips and 1,460 photographs"
+            + (f", and {more:,} pictures of Tiny ImageNet, all" if more else "")
+            + " of public research collections, not part of this repository",
         },
         "quality": {
             "on": f"{len(set(unseen.film.tolist()))} films that training never saw, {len(unseen)} moments",

@@ -79,6 +79,11 @@ def stills_in(folder: Path) -> list[Path]:
     return _files_in(folder, STILL_SUFFIXES, "photograph")
 
 
+def thumbs_of(pictures: npt.NDArray[np.uint8]) -> Thumbs:
+    """Pictures, RGB (P, 3, H, W), as luma of the shape of thumbs, whatever shape they were."""
+    return np.stack([_thumb(np.ascontiguousarray(picture.transpose(1, 2, 0))) for picture in pictures])
+
+
 def _files_in(folder: Path, suffixes: set[str], noun: str) -> list[Path]:
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in suffixes)
     if not files:

@@ -6,17 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from export.camera import Camera
-from export.data import Moments
+from export.data import Moments, Thumbs
 from export.losses import LossWeights, sparse_hash_loss
+from export.moment_sampler import MomentSampler
 from export.networks.rectify import Rectifier
 from export.networks.sparse_hash import SparseHashConfig, SparseHashNetwork
 from export.training import RunConfig, Trainer, load_checkpoint
-from pipeline.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,8 @@ class HashTrainingConfig(RunConfig):
 
     films_per_batch x moments_per_film moments make a batch: moments of one film are each other's hard negatives.
     near_seconds: moments of one film closer than this are neither alike nor different.
+    single_pictures: how many pictures that belong to no film it also learns from.
+    pictures_share: of the films of a batch, how many are pans over such pictures.
     camera_strength, camera_spread: of the `Camera`; from a careful recording to one that hardly anything survives.
     start: sha256 of the bundle whose weights it starts from; empty for random ones.
     """
@@ -33,6 +33,8 @@ class HashTrainingConfig(RunConfig):
     films_per_batch: int = 48
     moments_per_film: int = 3
     near_seconds: float = 1.0
+    single_pictures: int = 0
+    pictures_share: float = 0.4
     camera_strength: float = 1.1
     camera_spread: float = 0.6
     start: str = ""
@@ -49,7 +51,10 @@ def preset_config(preset: str, steps: int | None, seed: int, start: str) -> Hash
 
 
 class HashTrainer(Trainer):
-    """Learns codes from moments of films; see `Trainer`. start: a network to go on from, instead of random weights."""
+    """Learns codes from moments of films; see `Trainer`.
+
+    start: a network to go on from, instead of random weights. pictures: uint8 (P, 96, 160), to pan over.
+    """
 
     def __init__(
         self,
@@ -58,10 +63,11 @@ class HashTrainer(Trainer):
         folder: Path,
         device: str = "cpu",
         start: SparseHashNetwork | None = None,
+        pictures: Thumbs | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self.hash_config = config
-        self.sampler = _Sampler(moments, config)
+        self.sampler = MomentSampler(moments, pictures, config)
         self.generator = torch.Generator(device).manual_seed(config.seed)
         self.camera = Camera(config.network.side, config.camera_strength, config.camera_spread)
         self.rectifier = Rectifier(config.network.side, 2)
@@ -105,58 +111,3 @@ def load_network(folder: Path) -> SparseHashNetwork:
     network = SparseHashNetwork(SparseHashConfig(**{**sizes, "channels": tuple(sizes["channels"])}))
     network.load_state_dict(state["network"])
     return network.eval()
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """clean, shown: uint8 (N, H, W), the same moments as stored and as the camera finds them.
-
-    different: bool (N, N), moments that must be told apart.
-    """
-
-    clean: npt.NDArray[np.uint8]
-    shown: npt.NDArray[np.uint8]
-    different: npt.NDArray[np.bool_]
-
-
-class _Sampler:
-    """Draws batches: several moments of each of several films."""
-
-    NEIGHBOUR_SHARE = 0.3  # of the pairs, the camera sees the moment blended with a neighbouring frame
-    SAME_PICTURE = 2.5  # mean grey levels; two moments of a film that differ less show the same picture
-
-    def __init__(self, moments: Moments, config: HashTrainingConfig) -> None:
-        self.moments = moments
-        self.config = config
-        self.rng = np.random.default_rng(config.seed)
-        films, self.first, self.count = np.unique(moments.film, return_index=True, return_counts=True)
-        if len(films) < 2:
-            raise InputError("training needs at least two films; give a folder with more")
-        self.weights = np.minimum(self.count, 200) ** 0.5  # long films more often, but not in proportion
-        self.weights = self.weights / self.weights.sum()
-
-    def draw(self) -> _Batch:
-        films = self.rng.choice(len(self.first), min(self.config.films_per_batch, len(self.first)), False, self.weights)
-        at = np.concatenate([self._moments_of(film) for film in films])
-        thumbs, film, seconds = self.moments.thumbs, self.moments.film[at], self.moments.seconds[at]
-        neighbour = np.clip(at + self.rng.choice([-1, 1], len(at)), 0, len(thumbs) - 1)
-        neighbour = np.where(self.moments.film[neighbour] == film, neighbour, at)
-        blend = self.rng.uniform(0, 1, (len(at), 1, 1)) * (
-            self.rng.uniform(0, 1, (len(at), 1, 1)) < self.NEIGHBOUR_SHARE
-        )
-        clean = thumbs[at]
-        shown = (clean * (1 - blend) + thumbs[neighbour] * blend).astype(np.uint8)
-        same_film = film[:, None] == film[None]
-        near = np.abs(seconds[:, None] - seconds[None]) < self.config.near_seconds
-        return _Batch(clean, shown, ~(same_film & (near | self._same_picture(clean))))
-
-    def _moments_of(self, film: int) -> npt.NDArray[np.int64]:
-        at: npt.NDArray[np.int64] = self.first[film] + self.rng.integers(
-            0, self.count[film], self.config.moments_per_film
-        )
-        return at
-
-    def _same_picture(self, clean: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-        small = clean[:, ::4, ::4].reshape(len(clean), -1).astype(np.float32)
-        distance: npt.NDArray[np.float32] = np.stack([np.abs(small - one).mean(axis=1) for one in small])
-        return distance < self.SAME_PICTURE

@@ -19,7 +19,9 @@ Light = npt.NDArray[np.float32]  # (H, W, 3), linear; a white wall in full room 
 Quad = npt.NDArray[np.float64]  # (4, 2), x and y, clockwise from top left
 GAMMA = 2.2
 PANEL_ASPECTS = (16 / 9, 16 / 9, 16 / 9, 16 / 10, 4 / 3, 21 / 9)
-FILM_ASPECTS = (16 / 9, 16 / 9, 4 / 3, 1.85, 2.39, 1.0)
+FILM_ASPECTS = (16 / 9, 4 / 3, 1.85, 2.0, 2.39, 2.39, 2.39, 1.0, 9 / 16)  # films on panels with bars
+BARRED_SHARE = 0.55  # of the panels whose film is not made for them
+SLIDE_SHARE = 0.18  # of what screens show
 LEAST_IN_VIEW = 0.45  # of the film's picture; less is no screen to find
 TEXTURE_MARGIN = 0.1  # of the panel's width, round it in its texture: bezel and shadow
 
@@ -71,7 +73,7 @@ class SceneMaker:
     def _film(self) -> RgbImage:
         """What a screen shows: a picture, now and then a slide, whose own straight lines are not the screen's."""
         picture = _pick(self._rng, self._sources.films)
-        return _slide(self._rng, picture) if self._rng.random() < 0.12 else picture
+        return _slide(self._rng, picture) if self._rng.random() < SLIDE_SHARE else picture
 
     def _room(self, size: tuple[int, int]) -> Light:
         """Surroundings under their own light, with decoys: pictures, windows, doors, screens that are off."""
@@ -134,7 +136,7 @@ class SceneMaker:
         if rng.random() < 0.35:
             _overlay(rng, panel[y0:y1, x0:x1])
         panel *= np.float32(np.exp(rng.uniform(np.log(0.25), np.log(1.6)))) * _tint(rng, 0.12)
-        panel += np.float32(rng.uniform(0, 0.03) ** 1.3)  # black of the panel, and the room on its glass
+        panel += _black(rng, panel.shape[:2])
         if rng.random() < 0.3:
             _glare(rng, panel)
         if rng.random() < 0.4:
@@ -158,12 +160,15 @@ class SceneMaker:
         if rng.random() < 0.65:
             film = _linear(_zoomed(rng, self._film()))
             film *= np.float32(np.exp(rng.uniform(np.log(0.3), np.log(1.2)))) * _tint(rng, 0.15)
-            film += np.float32(rng.uniform(0, 0.02))
             side = int(np.clip(np.linalg.norm(corners[1] - corners[0]) * 1.2, 32, 400))
-            small = cv2.resize(film, (side, max(side * 9 // 16, 16)), interpolation=cv2.INTER_AREA)
+            panel = np.zeros((max(side * 9 // 16, 16), side, 3), np.float32)
+            x0, y0, x1, y1 = box = _film_box(rng, panel.shape[:2])
+            panel[y0:y1, x0:x1] = cv2.resize(film, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
+            panel += _black(rng, panel.shape[:2])
             middle = corners.mean(0)
             grown = middle + (corners - middle) * 1.012  # over what the old picture leaves at its edge
-            _paint(light, np.asarray(small, np.float32), grown)
+            _paint(light, panel, grown)
+            corners = _inside(corners, np.array(box) / np.array([side, len(panel), side, len(panel)]))
         for _ in range(8):
             warp = _random_view(rng, photo.shape[:2], corners, size)
             screen = cv2.perspectiveTransform(corners[None], warp)[0]
@@ -264,11 +269,19 @@ def _aspect_of(quad: Quad) -> float:
 def _film_box(rng: np.random.Generator, panel: tuple[int, ...]) -> tuple[int, int, int, int]:
     """Where the film's picture is on the panel, x0, y0, x1, y1: all of it, or between black bars."""
     height, width = panel
-    if rng.random() < 0.55:
+    if rng.random() > BARRED_SHARE:
         return 0, 0, width, height
     ratio = FILM_ASPECTS[int(rng.integers(len(FILM_ASPECTS)))] / (16 / 9)
     bar_x, bar_y = (0, (1 - 1 / ratio) / 2) if ratio > 1 else ((1 - ratio) / 2, 0)
     return round(bar_x * width), round(bar_y * height), round((1 - bar_x) * width), round((1 - bar_y) * height)
+
+
+def _black(rng: np.random.Generator, panel: tuple[int, int]) -> Light:
+    """The light of a panel where the film is black, and of the room on its glass, brighter towards one end."""
+    level = np.exp(rng.uniform(np.log(2e-4), np.log(0.05)))
+    ends = np.exp(rng.normal(0, 0.4, (2, 2))).astype(np.float32) * np.float32(level)
+    slope = cv2.resize(ends, panel[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(slope[..., None] * _tint(rng, 0.15), np.float32)
 
 
 def _inside(quad: Quad, box: npt.NDArray[np.float64]) -> Quad:

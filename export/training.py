@@ -51,6 +51,7 @@ class Trainer(ABC):
         self.folder = folder
         self.device = torch.device(device)
         self.network = network.to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )

@@ -35,3 +35,10 @@ def test_a_stronger_camera_keeps_less_of_the_picture() -> None:
     likenesses = [likeness(strength) for strength in (0.0, 0.5, 1.0)]
     assert likenesses == sorted(likenesses, reverse=True)
     assert likenesses[0] > 0.85
+
+
+def test_an_overexposed_picture_is_white_where_it_was_bright() -> None:
+    bright = torch.full((400, 1, 96, 160), 0.9)
+    shown = Camera(64, 1.0).photograph(bright, torch.Generator().manual_seed(0))
+    burnt = (shown > 0.97).flatten(1).float().mean(dim=1)
+    assert 0.1 < (burnt > 0.5).float().mean() < 0.7

@@ -27,6 +27,19 @@ def test_gradient(pieces: int) -> None:
     assert torch.autograd.gradcheck(Maxout(pieces), (x,))
 
 
+def test_the_first_of_equal_pieces_wins_the_gradient() -> None:
+    x = torch.ones(1, 6, requires_grad=True)
+    Maxout(3)(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[1, 1, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_the_same_with_and_without_a_gradient(pieces: int) -> None:
+    x = torch.randn(2, 6, 4, 4)
+    assert torch.equal(Maxout(pieces)(x.clone().requires_grad_()), Maxout(pieces)(x))
+
+
 @pytest.mark.parametrize("pieces", [2, 3])
 def test_onnx_parity(pieces: int) -> None:
     x = torch.randn(2, 6, 4, 4)
