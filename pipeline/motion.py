@@ -2,8 +2,9 @@
 
 A lecture or a static camera gives one code for minutes, since a code is made to ignore small changes. What still
 differs from second to second is how a head or a hand moves. The picture is cut into 16 x 8 blocks, and of the change
-of each block's mean light over a quarter of a second the track keeps where it is largest, and its sign, while the
-codes stand still. A query is verified by correlation with it. It never finds anything by itself: it only chooses
+of each block's mean light over a sixth of a second the track keeps where it is largest, and its sign, while the codes
+stand still. A query is verified by correlation with it, its screen held steady (`pipeline.steady`) and the change that
+most of the picture shares, the camera's exposure, taken away. It never finds anything by itself: it only chooses
 among the moments of a film already found.
 """
 
@@ -22,14 +23,15 @@ from pipeline.frames import RgbImage
 COLUMNS, ROWS = 16, 8
 BLOCKS = COLUMNS * ROWS
 TICK_SECONDS = 0.08  # the index's frame interval; moments are told apart as finely as this
-STORED_TICKS = 3  # that share what is stored: a change over `LAG_SECONDS` hardly differs between them
-LAG_SECONDS = 0.24  # over which the change is taken: 0.4 told fewer moments of a lecture apart, 0.6 fewer still
+STORED_TICKS = 2  # that share what is stored: of 3 a lecture's moments were told apart later
+LAG_SECONDS = 0.16  # over which the change is taken: 0.24 told fewer moments of a lecture apart, 0.48 fewer still
 LARGEST_BLOCKS = 4  # whose change is kept; with all 128 in seven steps, 15 times the bytes, no more moments are told
 MOVING = 1.0  # grey levels; a block of the film that changes less stands still
 LARGEST = 3.0  # grey levels; a cut or a flash must not outweigh all the rest of a query
 NOISE = 0.5  # grey levels; a smaller change of a block is compression noise
 
-LEAST_CHANCE = 0.04  # deviation of the correlation; a short film measures it too small
+PRIOR_CHANCE = 0.04  # deviation of the correlation that is assumed before it is measured
+PRIOR_SECONDS = 20.0  # of film that this counts for: a short film measures it too small
 MOST_EVIDENCE = 40.0  # nats; the model of chance is not trusted further out
 STILL_SECONDS, STILL_RUNS = 6.0, 7  # with more runs around it, a moment is told from others by its codes
 
@@ -124,10 +126,10 @@ def light_change(
 def motion_evidence(
     pts_seconds: npt.NDArray[np.float64], lights: LightArray, motion: Motion, middle_seconds: float, speed: float
 ) -> npt.NDArray[np.float64]:
-    """Evidence for each tick of the film being the query's middle, float64 (M,), nats.
+    """Evidence for each tick of the film being the query's middle, float64 (M,), nats. lights: (N, 128) of the query.
 
     Correlation of the changes, against chance as measured: c^2 / (2 s^2) for a positive correlation c, where s is the
-    deviation of c over all moments of the same film.
+    deviation of c over all moments of the same film, of a short one drawn towards what it is of most.
     """
     inside = np.arange(pts_seconds[0] + LAG_SECONDS / 2, pts_seconds[-1] - LAG_SECONDS / 2, TICK_SECONDS)
     film = motion.steps.astype(np.float32)
@@ -135,6 +137,7 @@ def motion_evidence(
     if len(inside) < 4 or ticks == 0:
         return np.zeros(ticks)
     change = light_change(pts_seconds, lights, inside, LAG_SECONDS / speed)
+    change -= np.median(change, axis=1, keepdims=True)
     change = np.where(np.abs(change) < NOISE, 0.0, change).clip(-LARGEST, LARGEST)
     energy = float((change**2).sum())
     if energy == 0:
@@ -149,8 +152,9 @@ def motion_evidence(
         norm[target] += power[source]
     correlation = dot / np.sqrt(norm * energy + 1e-6)
     known = correlation[norm > 0]
-    chance = max(float(known.std()) if len(known) else 1.0, LEAST_CHANCE)
-    evidence: npt.NDArray[np.float64] = 0.5 * (np.maximum(correlation, 0) / chance) ** 2
+    measured = len(known) * TICK_SECONDS * float(known.var()) if len(known) else 0.0
+    chance = (measured + PRIOR_SECONDS * PRIOR_CHANCE**2) / (len(known) * TICK_SECONDS + PRIOR_SECONDS)
+    evidence: npt.NDArray[np.float64] = 0.5 * np.maximum(correlation, 0) ** 2 / chance
     return np.minimum(evidence, MOST_EVIDENCE)
 
 

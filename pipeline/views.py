@@ -8,10 +8,11 @@ import numpy as np
 from pipeline.codes import FrameCodes
 from pipeline.detector import SURE, Sighting
 from pipeline.encoder import BATCH_FRAMES, Corners, FrameEncoder, mirrored, whole_picture
-from pipeline.frames import Frame
+from pipeline.frames import Frame, RgbImage
 from pipeline.letterbox import ActiveArea, ScreenBars
 from pipeline.motion import block_lights
 from pipeline.screen import ScreenTracker
+from pipeline.steady import Steadier
 
 CROPS = (0.8, 0.6)  # of the picture's sides, around its middle: tried where no screen is surely seen
 WHOLE, MIRRORED, INSIDE_BARS, INSIDE_BARS_MIRRORED, SCREEN, SCREEN_INSIDE_BARS, WIDE_CROP, NARROW_CROP = range(8)
@@ -35,7 +36,19 @@ _PLAIN = {  # what a view is where it finds nothing of its own
     NARROW_CROP: WHOLE,
 }
 
-Readings = dict[int, Corners]  # by view; the views that find nothing of their own are left out
+
+@dataclass(frozen=True)
+class Reading:
+    """Where the film may be in a picture, float32 (4, 2), pixels.
+
+    corners: to code. steady: to measure light, the same but for what the detector's corners tremble.
+    """
+
+    corners: Corners
+    steady: Corners
+
+
+Readings = dict[int, Reading]  # by view; the views that find nothing of their own are left out
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,7 @@ class ViewReader:
         self._area = ActiveArea()
         self._tracker = ScreenTracker()
         self._bars = ScreenBars()
+        self._steadier = Steadier()
 
     def read(self, frame: Frame, seen: Sighting | None, only: int | None = None) -> tuple[Readings, Sighting | None]:
         """Where the film may be, and the screen as it is followed.
@@ -70,24 +84,33 @@ class ViewReader:
         image = frame.image
         self._area.add(image)
         whole = whole_picture(image)
-        readings = {WHOLE: whole, MIRRORED: mirrored(whole)}
+        found: dict[int, Corners] = {WHOLE: whole, MIRRORED: mirrored(whole)}
         inside = self._area.corners()
         if inside is not None:
-            readings[INSIDE_BARS], readings[INSIDE_BARS_MIRRORED] = inside, mirrored(inside)
+            found[INSIDE_BARS], found[INSIDE_BARS_MIRRORED] = inside, mirrored(inside)
         screen = self._tracker.add(seen, image.shape[:2], frame.pts_seconds) if seen else None
-        if screen is not None:
-            readings[SCREEN] = screen.corners
-            self._bars.add(image, screen.corners)
-            film = self._bars.inside(screen.corners)
-            if film is not None:
-                readings[SCREEN_INSIDE_BARS] = film
         if screen is None or screen.confidence <= SURE:
             for view, share in zip((WIDE_CROP, NARROW_CROP), CROPS, strict=True):
-                readings[view] = whole * share + whole[2] * (1 - share) / 2
+                found[view] = whole * share + whole[2] * (1 - share) / 2
+        readings = {view: Reading(corners, corners) for view, corners in found.items()}
+        readings.update(self._on_the_screen(image, screen))
         if only is None:
             return readings, screen
         name = next(name for name in fall_backs(only) if name in readings)
         return {name: readings[name]}, screen
+
+    def _on_the_screen(self, image: RgbImage, screen: Sighting | None) -> Readings:
+        """What is on a screen that is followed."""
+        if screen is None:
+            self._steadier.forget()
+            return {}
+        steady = self._steadier.add(image, screen.corners)
+        self._bars.add(image, screen.corners)
+        readings = {SCREEN: Reading(screen.corners, steady)}
+        film, steady_film = self._bars.inside(screen.corners), self._bars.inside(steady)
+        if film is not None and steady_film is not None:
+            readings[SCREEN_INSIDE_BARS] = Reading(film, steady_film)
+        return readings
 
 
 def needs_screen(only: int | None) -> bool:
@@ -108,17 +131,17 @@ def code_frames(
 ) -> list[dict[int, FrameCodes]]:
     """Codes each frame under its readings, in batches of pictures of one size, of any sources. By frame, by view."""
     coded: list[dict[int, FrameCodes]] = [{} for _ in frames]
-    by_size: dict[tuple[int, ...], list[tuple[int, int, Corners]]] = {}
+    by_size: dict[tuple[int, ...], list[tuple[int, int, Reading]]] = {}
     for i, (frame, found) in enumerate(zip(frames, readings, strict=True)):
-        by_size.setdefault(frame.image.shape, []).extend((i, view, corners) for view, corners in found.items())
+        by_size.setdefault(frame.image.shape, []).extend((i, view, reading) for view, reading in found.items())
     for places in by_size.values():
         for start in range(0, len(places), BATCH_FRAMES):
             part = places[start : start + BATCH_FRAMES]
             images = np.stack([frames[i].image for i, _, _ in part])
-            codes, margins = encoder.encode_batch(images, np.stack([corners for _, _, corners in part]))
-            for k, (i, view, corners) in enumerate(part):
+            codes, margins = encoder.encode_batch(images, np.stack([reading.corners for _, _, reading in part]))
+            for k, (i, view, reading) in enumerate(part):
                 pts = np.array([frames[i].pts_seconds])
-                lights = block_lights(frames[i].image, corners)[None]
+                lights = block_lights(frames[i].image, reading.steady)[None]
                 coded[i][view] = FrameCodes(pts, codes[k : k + 1], margins[k : k + 1], lights)
     return coded
 

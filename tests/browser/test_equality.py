@@ -185,8 +185,8 @@ def test_readings_of_a_camera(page: "Page", rng: np.random.Generator) -> None:
         assert {int(view) for view in got["readings"]} == set(readings)
         assert (screen is None) == (got["screen"] is None)
         views |= set(readings)
-        for view, corners in readings.items():
-            assert np.abs(corners - np.array(got["readings"][str(view)])).max() < CORNER_PIXELS
+        for view, reading in readings.items():
+            assert np.abs(reading.corners - np.array(got["readings"][str(view)])).max() < CORNER_PIXELS
     assert len(views) >= 6
 
 

@@ -76,7 +76,7 @@ def test_damaged_motion_is_a_store_error() -> None:
 
 
 def test_where_still_keeps_only_stretches_with_few_runs() -> None:
-    motion = Motion(np.ones((334, BLOCKS), np.int8))  # 80 s
+    motion = Motion(np.ones((500, BLOCKS), np.int8))  # 80 s
     busy = np.arange(40, 80, 0.1)  # ten runs a second from 40 s on
     still = motion.where_still(busy)
     assert still is not None
@@ -94,8 +94,25 @@ def test_evidence_is_largest_at_the_true_moment_and_zero_without_motion() -> Non
     seen = np.stack([np.interp(20 + query_pts, pts, lights[:, b]) for b in range(BLOCKS)], axis=1).astype(np.float32)
     evidence = motion_evidence(query_pts, seen, motion, middle_seconds=2.45, speed=1.0)
     assert np.argmax(evidence) * 0.08 == pytest.approx(22.45, abs=0.15)
+    exposure = rng.normal(0, 10, (len(query_pts), 1)).astype(np.float32)  # the camera's, over all of the picture
+    flickered = motion_evidence(query_pts, seen + exposure, motion, 2.45, 1.0)
+    assert flickered == pytest.approx(evidence, abs=0.02)
     still = np.full_like(seen, 80)
     assert not motion_evidence(query_pts, still, motion, 2.45, 1.0).any()
+
+
+def test_a_long_film_measures_chance_and_a_short_one_is_told_it() -> None:
+    rng = np.random.default_rng(5)
+
+    def most(film_seconds: float) -> float:
+        pts = np.arange(0, film_seconds, 0.08)
+        lights = np.cumsum(rng.normal(0, 3, (len(pts), BLOCKS)), axis=0).astype(np.float32)
+        at = np.arange(0, 3, 0.1)
+        seen = np.stack([np.interp(1 + at, pts, lights[:, b]) for b in range(BLOCKS)], axis=1)
+        noisy = (seen + rng.normal(0, 8, seen.shape)).astype(np.float32)
+        return float(motion_evidence(at, noisy, Motion.of_film(pts, lights), 1.45, 1.0).max())
+
+    assert most(120.0) > 1.5 * most(6.0)
 
 
 @pytest.mark.parametrize("offset", [-12, -3, 0, 4, 12])
