@@ -3,13 +3,13 @@
 every video has its number, every number its video
 a track has as many runs as its record says
 the look-up table holds exactly the postings that follow from every track, but for those of common codes (stop words)
-the labels of videos and the videos of labels are the same
+the labels of videos and the videos of labels are the same, so are the words that subtitles say and the videos of words
 nothing is stored under a number that neither is in the catalogue nor is being worked on
 the count of postings is the sum over all videos, that of a partition of the table what its buckets hold
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,11 @@ import numpy.typing as npt
 from pipeline import keys
 from pipeline.buckets import mix
 from pipeline.codes import CodeArray
+from pipeline.errors import MissingError
 from pipeline.labels import LabelStore
 from pipeline.library import Library
 from pipeline.postings import COMMON, Postings
+from pipeline.spoken_words import SpokenWords, words_said
 from pipeline.store import Store
 from pipeline.videos import VideoRecord
 
@@ -62,7 +64,8 @@ class Care:
             self._library.recover()
         records = self._library.videos()
         faults = [*self._numbers(records, mend), *self._postings(records, mend), *self._strays(mend)]
-        return [*faults, *self._labels(records, mend), *self._count(mend), *self._partitions(mend)]
+        faults += [*self._labels(records, mend), *self._words(records, mend)]
+        return [*faults, *self._count(mend), *self._partitions(mend)]
 
     def _numbers(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
         with self._store.errors():
@@ -127,7 +130,7 @@ class Care:
         return dict(tallies), np.concatenate(common)
 
     def _strays(self, mend: bool) -> Iterator[Fault]:
-        for pattern in (keys.TRACKS, keys.MOTIONS, keys.SUBTITLES, keys.POSTERS, keys.LABELS_OF_VIDEOS):
+        for pattern in (keys.TRACKS, keys.MOTIONS, keys.SUBTITLES, keys.POSTERS, keys.LABELS_OF_VIDEOS, keys.SPOKEN):
             with self._store.errors():
                 names = [bytes(name) for name in self._client.scan_iter(match=pattern, count=1000)]
             for name in sorted(names):
@@ -141,12 +144,28 @@ class Care:
 
     def _labels(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
         names = {record.number: record.id for record in records}
+        for number, text in LabelStore(self._store).faults(list(names), self._came_after(names), mend):
+            yield Fault(names.get(number, f"number {number}"), text, mend)
+
+    def _words(self, records: list[VideoRecord], mend: bool) -> Iterator[Fault]:
+        names = {record.number: record.id for record in records}
+        wanted: dict[int, set[str]] = {}
+        for record in records:
+            try:
+                texts = [self._library.subtitles(record.id, language) for language in record.subtitles]
+            except MissingError:  # removed meanwhile, or what is missing is told as something else
+                continue
+            wanted[record.number] = words_said(texts)
+        for number, text in SpokenWords(self._store).faults(wanted, self._came_after(names), mend):
+            yield Fault(names.get(number, f"number {number}"), text, mend)
+
+    def _came_after(self, names: Mapping[int, str]) -> Callable[[int], bool]:
+        """Whether a number belongs to a video that came since those names were read."""
 
         def is_new(number: int) -> bool:
             return number not in names and (number in self._library.in_work() or bool(self._library.resolve([number])))
 
-        for number, text in LabelStore(self._store).faults(list(names), is_new, mend):
-            yield Fault(names.get(number, f"number {number}"), text, mend)
+        return is_new
 
     def _count(self, mend: bool) -> Iterator[Fault]:
         def read(pipe: Any) -> tuple[int, int]:

@@ -61,7 +61,7 @@ def confirmed(tag: str) -> str:
 
 LUT = "vnome:lut:*"  # pattern: states and buckets
 TRACKS, MOTIONS, SUBTITLES = "vnome:track:*", "vnome:motion:*", "vnome:subtitles:*"  # patterns
-POSTERS, LABELS_OF_VIDEOS = "vnome:poster:*", "vnome:labels:*"  # patterns
+POSTERS, LABELS_OF_VIDEOS, SPOKEN = "vnome:poster:*", "vnome:labels:*", "vnome:spoken:*"  # patterns
 
 
 def track(number: int, block: int) -> str:
@@ -102,6 +102,21 @@ def labels(number: int) -> str:
 def label(name: str) -> str:
     """Sorted set: `number:start:end`, in tenths of a second, of the stretches with this label -> score."""
     return f"{CATALOGUE}label:{name}"
+
+
+def spoken(number: int) -> str:
+    """String: the words that the subtitles of the video with this number say; absent when it has none."""
+    return f"vnome:spoken:{{{number}}}"
+
+
+def word(name: str) -> str:
+    """Set: the numbers of the videos that say this word."""
+    return f"{CATALOGUE}word:{name}"
+
+
+def letters(name: str) -> str:
+    """Set: the words that have these letters in a row, `^` for the beginning."""
+    return f"{CATALOGUE}letters:{name}"
 
 
 def number_in(name: bytes) -> int:

@@ -23,6 +23,7 @@ from pipeline.labels import LabelStore
 from pipeline.lut import RedisLut
 from pipeline.motion import Motion
 from pipeline.postings import Postings
+from pipeline.spoken_words import SpokenWords, words_said
 from pipeline.store import Store
 from pipeline.tracks import Track, Tracks
 from pipeline.videos import VideoFields, VideoRecord
@@ -214,6 +215,7 @@ class Library:
                     self._client.set(keys.motion(number), motion.pack())
                 if subtitles:
                     self._client.hset(keys.subtitles(number), mapping=subtitles)  # type: ignore[arg-type]
+                    SpokenWords(self.store).put(number, words_said(subtitles.values()))
                 self._journal.note(number, "stored", asdict(record))
                 verdict = self._publish(record, track)
             finally:
@@ -357,6 +359,7 @@ class Library:
         self._client.delete(keys.motion(number))
         self._client.delete(keys.poster(number))
         LabelStore(self.store).remove(number)
+        SpokenWords(self.store).remove(number)
         self._journal.finish(number)
 
     def _remove_postings(self, number: int, track: Track) -> None:

@@ -1,7 +1,7 @@
 """Search of the catalogue by words: videos by their titles, moments by what they show and by what is said in them.
 
-Labels have an index, so that finding them costs what is found. Of titles and subtitles there is none: a search that is
-not for labels alone reads every record, and the subtitles of every video that has some.
+Labels and spoken words have an index, so that finding them costs what is found. Of titles there is none, for it would
+weigh more than they do: a search that is not for labels or subtitles alone reads every record.
 """
 
 import difflib
@@ -12,11 +12,13 @@ from typing import Any, Literal
 from pipeline.errors import InputError, MissingError
 from pipeline.labels import LabelStore, Stretch
 from pipeline.library import Library
+from pipeline.spoken_words import SpokenWords
 from pipeline.subtitles import read_cues
 from pipeline.videos import VideoRecord
 
 Kind = Literal["title", "subtitle", "label"]
 MOST_HITS = 5000  # moments that are found; more help nobody, and fill the memory
+RESOLVED_TOGETHER = 100  # videos whose records are read in one round trip
 MOST_NEAR = 5  # labels that are named where nothing is found
 
 
@@ -58,6 +60,7 @@ class Search:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._labels = LabelStore(library.store)
+        self._words = SpokenWords(library.store)
 
     def find(self, query: str, wanted: Wanted = Wanted()) -> list[Hit]:
         """What has all words of the query, whatever their case: titles, then labels best first, then what is said.
@@ -70,15 +73,14 @@ class Search:
         found: list[Hit] = []
         if wanted.kind in (None, "label"):
             found += self._shown(words, wanted.video)
-        if wanted.kind != "label":
-            records = [self._library.get(wanted.video)] if wanted.video else self._library.videos()
-            if wanted.kind in (None, "title"):
-                found = [*_titles(records, words), *found]
-            if wanted.kind in (None, "subtitle"):
-                for record in records:
-                    found += self._said(record, words, wanted.language)
-                    if len(found) >= MOST_HITS:
-                        break
+        only = [self._library.get(wanted.video)] if wanted.video else None
+        if wanted.kind in (None, "title"):
+            found = [*_titles(only or self._library.videos(), words), *found]
+        if wanted.kind in (None, "subtitle"):
+            for record in only or self._speaking(query):
+                found += self._said(record, words, wanted.language)
+                if len(found) >= MOST_HITS:
+                    break
         return [hit for hit in found if hit.until_seconds - hit.at_seconds >= wanted.shortest][:MOST_HITS]
 
     def near(self, query: str, wanted: Wanted = Wanted()) -> list[str]:
@@ -116,6 +118,13 @@ class Search:
             return
         number = self._library.get(video).number
         yield from ((number, one) for one in self._labels.of(number) if one.label in names)
+
+    def _speaking(self, query: str) -> Iterator[VideoRecord]:
+        """The videos that say all words of the query, by number; perhaps not at once."""
+        numbers = self._words.videos(query)
+        for start in range(0, len(numbers), RESOLVED_TOGETHER):
+            records = self._library.resolve(numbers[start : start + RESOLVED_TOGETHER])
+            yield from (record for _, record in sorted(records.items()))
 
     def _said(self, record: VideoRecord, words: list[str], language: str | None) -> Iterator[Hit]:
         for spoken in record.subtitles:

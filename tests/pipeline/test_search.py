@@ -111,3 +111,23 @@ def test_what_a_search_by_label_costs_grows_with_what_it_finds_and_not_with_the_
         add(store, f"dogs-{k}", Stretch("dog", 1.0, 9.0, 0.5))
     more = cost(store, vnome, *look)
     assert more[0] == small[0] and more[1] > 1.5 * small[1]
+
+
+def test_what_a_search_by_subtitles_costs_grows_with_what_it_finds_and_not_with_the_catalogue(
+    store: Store, vnome: Vnome
+) -> None:
+    def say(name: str, line: str) -> None:
+        text = f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n{line}\n"
+        fields = VideoFields(name, name, f"{name}.mp4", name, "encoder")
+        Library(store).add(fields, film_codes(1, 4), 100.0, 50, {"en": text})
+
+    look = ("search", "bicycle", "--kind", "subtitle", "--json")
+    for k in range(3):
+        say(f"bicycles-{k}", "a red bicycle " * 50)
+    cost(store, vnome, *look)
+    small = cost(store, vnome, *look)
+    for k in range(60):
+        say(f"others-{k}", f"a boat called number{k} " * 50)
+    large = cost(store, vnome, *look)
+    assert large[0] == small[0]
+    assert large[1] < 1.05 * small[1]
