@@ -32,7 +32,7 @@ NOISE = 0.5  # grey levels; a smaller change of a block is compression noise
 
 PRIOR_CHANCE = 0.04  # deviation of the correlation that is assumed before it is measured
 PRIOR_SECONDS = 20.0  # of film that this counts for: a short film measures it too small
-MOST_EVIDENCE = 40.0  # nats; the model of chance is not trusted further out
+TRUSTED_CHANCE = 5.0  # deviations; the model of chance is not trusted further out: from here on evidence grows linearly
 STILL_SECONDS, STILL_RUNS = 6.0, 7  # with more runs around it, a moment is told from others by its codes
 
 LightArray = npt.NDArray[np.float32]  # (N, 128): mean light of each block, 0..255
@@ -128,8 +128,9 @@ def motion_evidence(
 ) -> npt.NDArray[np.float64]:
     """Evidence for each tick of the film being the query's middle, float64 (M,), nats. lights: (N, 128) of the query.
 
-    Correlation of the changes, against chance as measured: c^2 / (2 s^2) for a positive correlation c, where s is the
-    deviation of c over all moments of the same film, of a short one drawn towards what it is of most.
+    Correlation of the changes, against chance as measured: z^2 / 2 for a positive correlation, z in deviations over all
+    moments of the same film, of a short one drawn towards what they are of most; from `TRUSTED_CHANCE` on a straight line
+    (Huber, "Robust estimation of a location parameter", Ann. Math. Stat. 1964), for neighbouring moments move alike.
     """
     inside = np.arange(pts_seconds[0] + LAG_SECONDS / 2, pts_seconds[-1] - LAG_SECONDS / 2, TICK_SECONDS)
     film = motion.steps.astype(np.float32)
@@ -154,8 +155,10 @@ def motion_evidence(
     known = correlation[norm > 0]
     measured = len(known) * TICK_SECONDS * float(known.var()) if len(known) else 0.0
     chance = (measured + PRIOR_SECONDS * PRIOR_CHANCE**2) / (len(known) * TICK_SECONDS + PRIOR_SECONDS)
-    evidence: npt.NDArray[np.float64] = 0.5 * np.maximum(correlation, 0) ** 2 / chance
-    return np.minimum(evidence, MOST_EVIDENCE)
+    z = np.maximum(correlation, 0) / np.sqrt(chance)
+    trusted = np.minimum(z, TRUSTED_CHANCE)
+    evidence: npt.NDArray[np.float64] = trusted * (z - trusted / 2)
+    return evidence
 
 
 def shifted(length: int, offset: int) -> tuple[slice, slice]:
