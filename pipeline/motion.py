@@ -129,8 +129,8 @@ def motion_evidence(
     """Evidence for each tick of the film being the query's middle, float64 (M,), nats. lights: (N, 128) of the query.
 
     Correlation of the changes, against chance as measured: z^2 / 2 for a positive correlation, z in deviations over all
-    moments of the same film, of a short one drawn towards what they are of most; from `TRUSTED_CHANCE` on a straight line
-    (Huber, "Robust estimation of a location parameter", Ann. Math. Stat. 1964), for neighbouring moments move alike.
+    moments of the same film, of a short one drawn towards what they are of most; from `TRUSTED_CHANCE` on a straight
+    line (Huber, "Robust estimation of a location parameter", Ann. Math. Stat. 1964): neighbouring moments move alike.
     """
     inside = np.arange(pts_seconds[0] + LAG_SECONDS / 2, pts_seconds[-1] - LAG_SECONDS / 2, TICK_SECONDS)
     film = motion.steps.astype(np.float32)
