@@ -148,6 +148,11 @@ class FrameWorker:
         self._pool.shutdown(wait=False, cancel_futures=True)
         return done
 
+    def abandon(self) -> None:
+        """Tells the threads to end where they are, for the process ends: what is in work is read again by another."""
+        self._leaving.set()
+        self._abort.set()
+
     def _leave_rest(self) -> None:
         """Forgets what was taken and not written, also in the notes of what may kill: it did not."""
         left = self._offsets.leave()
@@ -396,6 +401,8 @@ class FrameWorker:
             try:
                 result = action()
             except StoreError as error:
+                if self._abort.is_set():  # the connection was closed, for the process ends
+                    raise Stopped from None
                 self.trouble = str(error)
                 log.warning("Redis is away, waiting", error=str(error))
                 wait = self._pause(wait)

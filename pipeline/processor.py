@@ -93,9 +93,13 @@ class Processor:
         # joins meanwhile cannot commit until its session ends.
         self._consumer.partitions_for_topic(self._topic)
         log.info("ready", topic=self._topic)
-        while not stop.is_set():
-            self._worker.check()
-            self._round()
+        try:
+            while not stop.is_set():
+                self._worker.check()
+                self._round()
+        except BaseException:
+            self._worker.abandon()
+            raise
         return self._finish()
 
     def _round(self) -> None:

@@ -397,6 +397,7 @@ def test_of_two_processors_of_one_instance_the_newer_stays(stack: Stack, small: 
     wait_until(lambda: older.process.poll() is not None, "the older one to end")
     assert older.process.returncode == 3
     assert "another processor of this --instance" in older.log.read_text().splitlines()[-1]
+    assert "Redis is away" not in older.log.read_text()
     wait_until(lambda: committed(stack) == 40, "the newer one's work")
     assert seqs(stack, "i") == list(range(40))
     assert newer.stop() == 0
