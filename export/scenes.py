@@ -13,14 +13,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from export.panels import Light, black, film_box, glare, moire, overlay, slide, tint
 from pipeline.frames import RgbImage
 
-Light = npt.NDArray[np.float32]  # (H, W, 3), linear; a white wall in full room light is 1
 Quad = npt.NDArray[np.float64]  # (4, 2), x and y, clockwise from top left
 GAMMA = 2.2
 PANEL_ASPECTS = (16 / 9, 16 / 9, 16 / 9, 16 / 10, 4 / 3, 21 / 9)
-FILM_ASPECTS = (16 / 9, 4 / 3, 1.85, 2.0, 2.39, 2.39, 2.39, 1.0, 9 / 16)  # films on panels with bars
-BARRED_SHARE = 0.55  # of the panels whose film is not made for them
 SLIDE_SHARE = 0.18  # of what screens show
 LEAST_IN_VIEW = 0.45  # of the film's picture; less is no screen to find
 TEXTURE_MARGIN = 0.1  # of the panel's width, round it in its texture: bezel and shadow
@@ -73,7 +71,7 @@ class SceneMaker:
     def _film(self) -> RgbImage:
         """What a screen shows: a picture, now and then a slide, whose own straight lines are not the screen's."""
         picture = _pick(self._rng, self._sources.films)
-        return _slide(self._rng, picture) if self._rng.random() < SLIDE_SHARE else picture
+        return slide(self._rng, picture) if self._rng.random() < SLIDE_SHARE else picture
 
     def _room(self, size: tuple[int, int]) -> Light:
         """Surroundings under their own light, with decoys: pictures, windows, doors, screens that are off."""
@@ -87,7 +85,7 @@ class SceneMaker:
             room = _plain_wall(rng, size)
         for _ in range(int(rng.integers(0, 4)) if rng.random() < 0.6 else 0):
             self._decoy(room)
-        room *= np.float32(np.exp(rng.uniform(np.log(0.01), np.log(1.0)))) * _tint(rng, 0.25)
+        room *= np.float32(np.exp(rng.uniform(np.log(0.01), np.log(1.0)))) * tint(rng, 0.25)
         return room
 
     def _decoy(self, room: Light) -> None:
@@ -100,11 +98,11 @@ class SceneMaker:
             face = art * np.float32(rng.uniform(0.3, 0.8)) + np.float32(rng.uniform(0, 0.12))
             mount = int(rng.integers(0, 14))
             face = _bordered(face, (mount,) * 4, (0.7,) * 3)
-            edge, color = int(rng.integers(2, 10)), rng.uniform(0.01, 0.6) * _tint(rng, 0.4)
+            edge, color = int(rng.integers(2, 10)), rng.uniform(0.01, 0.6) * tint(rng, 0.4)
             face = _bordered(face, (edge,) * 4, color.tolist())
         elif kind == 1:  # a window: bright and smooth, with bars
             face = np.ones((96, 96, 3), np.float32) * np.linspace(1, rng.uniform(0.4, 1.2), 96)[:, None, None]
-            face = face * np.float32(rng.uniform(0.8, 5)) * _tint(rng, 0.15)
+            face = face * np.float32(rng.uniform(0.8, 5)) * tint(rng, 0.15)
             for bar in rng.integers(1, 95, rng.integers(0, 4)):
                 face[:, bar : bar + 3] = rng.uniform(0.2, 0.9)
                 face[int(bar) : int(bar) + 3] = rng.uniform(0.2, 0.9)
@@ -113,7 +111,7 @@ class SceneMaker:
             dim = np.asarray(cv2.GaussianBlur(face, (0, 0), 3), np.float32)
             face = dim * np.float32(rng.uniform(0, 0.15)) + np.float32(0.004)
         elif kind == 3:  # a door, a cupboard, a sheet: one tone
-            face = np.full((96, 96, 3), rng.uniform(0.02, 1.0), np.float32) * _tint(rng, 0.4)
+            face = np.full((96, 96, 3), rng.uniform(0.02, 1.0), np.float32) * tint(rng, 0.4)
             face += np.float32(0.03) * rng.standard_normal(face.shape, np.float32)
         else:  # shelves: stripes of many colours
             shades = rng.uniform(0.02, 0.8, (4, 24, 3)).astype(np.float32)
@@ -128,19 +126,19 @@ class SceneMaker:
         width = int(np.clip(np.linalg.norm(quad[1] - quad[0]) * 1.3, 32, 420))
         aspect = _aspect_of(quad)
         panel = np.zeros((max(int(width / aspect), 16), width, 3), np.float32)
-        box = _film_box(rng, panel.shape[:2])
+        box = film_box(rng, panel.shape[:2])
         x0, y0, x1, y1 = box
         picture = _linear(_shrunk(_zoomed(rng, film), (x1 - x0, y1 - y0)))
         picture **= np.float32(np.exp(rng.normal(0, 0.25)))
         panel[y0:y1, x0:x1] = picture
         if rng.random() < 0.35:
-            _overlay(rng, panel[y0:y1, x0:x1])
-        panel *= np.float32(np.exp(rng.uniform(np.log(0.25), np.log(1.6)))) * _tint(rng, 0.12)
-        panel += _black(rng, panel.shape[:2])
+            overlay(rng, panel[y0:y1, x0:x1])
+        panel *= np.float32(np.exp(rng.uniform(np.log(0.25), np.log(1.6)))) * tint(rng, 0.12)
+        panel += black(rng, panel.shape[:2])
         if rng.random() < 0.3:
-            _glare(rng, panel)
+            glare(rng, panel)
         if rng.random() < 0.4:
-            _moire(rng, panel)
+            moire(rng, panel)
         if projector:
             lit = np.ascontiguousarray(panel)
             _paint(room, lit, quad, added=True)
@@ -159,12 +157,12 @@ class SceneMaker:
         light = _linear(photo)
         if rng.random() < 0.65:
             film = _linear(_zoomed(rng, self._film()))
-            film *= np.float32(np.exp(rng.uniform(np.log(0.3), np.log(1.2)))) * _tint(rng, 0.15)
+            film *= np.float32(np.exp(rng.uniform(np.log(0.3), np.log(1.2)))) * tint(rng, 0.15)
             side = int(np.clip(np.linalg.norm(corners[1] - corners[0]) * 1.2, 32, 400))
             panel = np.zeros((max(side * 9 // 16, 16), side, 3), np.float32)
-            x0, y0, x1, y1 = box = _film_box(rng, panel.shape[:2])
+            x0, y0, x1, y1 = box = film_box(rng, panel.shape[:2])
             panel[y0:y1, x0:x1] = cv2.resize(film, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
-            panel += _black(rng, panel.shape[:2])
+            panel += black(rng, panel.shape[:2])
             middle = corners.mean(0)
             grown = middle + (corners - middle) * 1.012  # over what the old picture leaves at its edge
             _paint(light, panel, grown)
@@ -179,7 +177,7 @@ class SceneMaker:
         view = cv2.warpPerspective(light, warp, size[::-1], flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
         if rng.random() < 0.5:
             view, screen = view[:, ::-1], screen[[1, 0, 3, 2]] * (-1, 1) + (size[1], 0)
-        view = np.ascontiguousarray(view) * _tint(rng, 0.2)
+        view = np.ascontiguousarray(view) * tint(rng, 0.2)
         return Scene(self._develop(view, screen), screen)
 
     def _develop(self, light: Light, screen: Quad | None) -> RgbImage:
@@ -266,24 +264,6 @@ def _aspect_of(quad: Quad) -> float:
     return float(np.clip(float(across) / max(float(down), 1.0), 0.6, 3))
 
 
-def _film_box(rng: np.random.Generator, panel: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Where the film's picture is on the panel, x0, y0, x1, y1: all of it, or between black bars."""
-    height, width = panel
-    if rng.random() > BARRED_SHARE:
-        return 0, 0, width, height
-    ratio = FILM_ASPECTS[int(rng.integers(len(FILM_ASPECTS)))] / (16 / 9)
-    bar_x, bar_y = (0, (1 - 1 / ratio) / 2) if ratio > 1 else ((1 - ratio) / 2, 0)
-    return round(bar_x * width), round(bar_y * height), round((1 - bar_x) * width), round((1 - bar_y) * height)
-
-
-def _black(rng: np.random.Generator, panel: tuple[int, int]) -> Light:
-    """The light of a panel where the film is black, and of the room on its glass, brighter towards one end."""
-    level = np.exp(rng.uniform(np.log(2e-4), np.log(0.05)))
-    ends = np.exp(rng.normal(0, 0.4, (2, 2))).astype(np.float32) * np.float32(level)
-    slope = cv2.resize(ends, panel[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(slope[..., None] * _tint(rng, 0.15), np.float32)
-
-
 def _inside(quad: Quad, box: npt.NDArray[np.float64]) -> Quad:
     """The corners of a box of the unit square, x0, y0, x1, y1, where the unit square is seen as `quad`."""
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
@@ -313,7 +293,7 @@ def _with_bezel(rng: np.random.Generator, panel: Light, quad: Quad) -> tuple[Lig
     left = right = top = round(thin * width)
     bottom = round((thin if rng.random() < 0.5 else rng.uniform(0, 0.12)) * width)
     shade = rng.uniform(0.002, 0.03) if rng.random() < 0.6 else rng.uniform(0.03, 0.7)
-    color = (shade * _tint(rng, 0.15)).tolist()
+    color = (shade * tint(rng, 0.15)).tolist()
     face = _bordered(panel, (top, bottom, left, right), color)
     box = np.array([-left / width, -top / height, 1 + right / width, 1 + bottom / height])
     return face, _inside(quad, box), np.ones(face.shape[:2], np.float32)
@@ -329,78 +309,11 @@ def _stand(rng: np.random.Generator, room: Light, quad: Quad) -> None:
     """What is below a screen: a laptop's keyboard, a stand, a sideboard."""
     drop, spread = rng.uniform(0.05, 0.7), rng.uniform(-0.35, 0.2)
     below = _inside(quad, np.array([-spread / 2, 1.03, 1 + spread / 2, 1.03 + drop]))
-    tone = rng.uniform(0.005, 0.5) * _tint(rng, 0.15)
+    tone = rng.uniform(0.005, 0.5) * tint(rng, 0.15)
     face = np.ones((24, 32, 3), np.float32) * tone
     if rng.random() < 0.5:
         face *= np.float32(1) + np.float32(0.5) * rng.standard_normal((24, 32, 1), np.float32).clip(-1, 1)
     _paint(room, face.astype(np.float32), below)
-
-
-def _slide(rng: np.random.Generator, picture: RgbImage) -> RgbImage:
-    """A page of a lecture: a heading, lines of text, boxes, and perhaps a picture."""
-    height, width = 216, 384
-    paper, ink = rng.uniform(150, 256, 3), rng.uniform(0, 110, 3)
-    if rng.random() < 0.3:
-        paper, ink = ink, paper
-    page = np.full((height, width, 3), paper, np.uint8)
-    if rng.random() < 0.5:  # a heading's band
-        cv2.rectangle(page, (0, 0), (width, int(height * rng.uniform(0.04, 0.2))), rng.uniform(0, 256, 3).tolist(), -1)
-    for _ in range(int(rng.integers(0, 3))):  # a margin, a box
-        x, y = (0 if rng.random() < 0.5 else int(rng.integers(side)) for side in (width, height))
-        w, h = (side if rng.random() < 0.5 else int(rng.integers(side // 8, side)) for side in (width, height // 2))
-        cv2.rectangle(page, (x, y), (x + w, y + h), rng.uniform(0, 256, 3).tolist(), -1 if rng.random() < 0.6 else 2)
-    if rng.random() < 0.6:
-        x, y = int(rng.integers(10, width // 2)), int(rng.integers(10, height // 2))
-        page[y : y + 90, x : x + 160] = cv2.resize(picture, (160, 90), interpolation=cv2.INTER_AREA)
-    size = rng.uniform(0.25, 0.6)
-    for line in range(int(rng.integers(2, 12))):
-        text = "".join(rng.choice(list("abcdefghiklmnoprstuvw   "), int(rng.integers(6, 40))))
-        place = (int(rng.uniform(8, 40)), int(24 + line * 34 * size))
-        cv2.putText(page, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, ink.tolist(), 1, cv2.LINE_AA)
-    return page
-
-
-def _overlay(rng: np.random.Generator, film: Light) -> None:
-    """A subtitle, a logo or a player's bar, in place."""
-    height, width = film.shape[:2]
-    scale = height / 400
-    if rng.random() < 0.6:
-        text = "".join(rng.choice(list("abcdefghiklmnoprstuvw   "), int(rng.integers(10, 34))))
-        place = (int(width * rng.uniform(0.05, 0.3)), int(height * rng.uniform(0.82, 0.95)))
-        letters = np.zeros((height, width), np.uint8)
-        cv2.putText(letters, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, max(round(2 * scale), 1), cv2.LINE_AA)
-        np.maximum(film, letters[..., None] * np.float32(1 / 255), out=film)
-    if rng.random() < 0.5:
-        x, y = int(rng.choice((0.04, 0.84)) * width), int(rng.choice((0.05, 0.85)) * height)
-        film[y : y + height // 10, x : x + width // 9] = rng.uniform(0, 1, 3)
-    if rng.random() < 0.3:
-        film[int(height * rng.uniform(0.85, 0.97)) :] *= np.float32(rng.uniform(0.1, 0.6))
-    if rng.random() < 0.3:  # a banner along one side: its inner edge is not the screen's
-        side, share = int(rng.integers(4)), rng.uniform(0.03, 0.2)
-        band = film if side < 2 else film.transpose(1, 0, 2)
-        rows = max(int(len(band) * share), 1)
-        (band[:rows] if side % 2 else band[-rows:])[:] = rng.uniform(0, 1, 3).astype(np.float32) ** 2
-
-
-def _glare(rng: np.random.Generator, panel: Light) -> None:
-    """Reflections of lamps and windows in the glass, in place."""
-    height, width = panel.shape[:2]
-    spots = np.zeros((height, width), np.float32)
-    for _ in range(int(rng.integers(1, 4))):
-        centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
-        axes = (int(width * rng.uniform(0.02, 0.2)) + 1, int(height * rng.uniform(0.02, 0.3)) + 1)
-        cv2.ellipse(spots, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.05, 1.0)), -1)
-    panel += cv2.GaussianBlur(spots, (0, 0), width * rng.uniform(0.005, 0.06))[..., None] * _tint(rng, 0.2)
-
-
-def _moire(rng: np.random.Generator, panel: Light) -> None:
-    """Fringes of the panel's grid against the sensor's, in place."""
-    height, width = panel.shape[:2]
-    x, y = np.meshgrid(np.linspace(0, 1, width, dtype=np.float32), np.linspace(0, 1, height, dtype=np.float32))
-    for color in range(3):
-        u, v, bend = rng.normal(0, 14, 3)
-        wave = np.sin(2 * np.pi * (u * x + v * y + bend * x * y * 0.3 + rng.uniform()))
-        panel[..., color] *= 1 + np.float32(rng.uniform(0, 0.2)) * wave
 
 
 def _occlude(rng: np.random.Generator, light: Light, screen: Quad | None) -> None:
@@ -424,7 +337,7 @@ def _occlude(rng: np.random.Generator, light: Light, screen: Quad | None) -> Non
             points = place + rng.normal(0, radius, (int(rng.integers(3, 7)), 2))
             cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.float32)).astype(np.int32), 1.0)
     cover = cv2.GaussianBlur(mask, (0, 0), rng.uniform(0.3, 2.0))[..., None]
-    tone = float(np.exp(rng.uniform(np.log(0.002), np.log(0.4)))) * float(light.mean() * 2 + 0.01) * _tint(rng, 0.3)
+    tone = float(np.exp(rng.uniform(np.log(0.002), np.log(0.4)))) * float(light.mean() * 2 + 0.01) * tint(rng, 0.3)
     grain = 1 + 0.2 * cv2.resize(rng.standard_normal((8, 8), np.float32), (width, height))[..., None]
     light *= 1 - cover
     light += cover * tone * grain
@@ -494,10 +407,6 @@ def _plain_wall(rng: np.random.Generator, size: tuple[int, int]) -> Light:
     if rng.random() < 0.5:
         wall[int(size[0] * rng.uniform(0.6, 0.95)) :] *= rng.uniform(0.1, 1.5, 3).astype(np.float32)
     return wall
-
-
-def _tint(rng: np.random.Generator, strength: float) -> npt.NDArray[np.float32]:
-    return np.exp(rng.normal(0, strength, 3)).astype(np.float32)
 
 
 def _pick(rng: np.random.Generator, pictures: Sequence[RgbImage]) -> RgbImage:
