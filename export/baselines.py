@@ -17,7 +17,7 @@ from export.calibration import Calibration, PairCodes, calibrate_margins, pack
 from export.camera import Camera
 from export.data import Moments
 from export.networks.rectify import Rectifier, luma
-from export.networks.sparse_hash import SparseHashNetwork, normalise
+from export.networks.sparse_hash import SparseHashNetwork
 from pipeline.codes import CODE_BITS
 from pipeline.encoder import FrameEncoder
 
@@ -138,14 +138,14 @@ def _leads(network: SparseHashNetwork, pictures: Pictures) -> Values:
     """By how much the first unit of each pair is ahead of the second, float32 (N, F)."""
     flat, mix = network.mix[0], network.mix[1]
     with torch.no_grad():
-        first, second = mix(flat(network.body(normalise(torch.from_numpy(pictures).unsqueeze(1))))).chunk(2, dim=1)
+        first, second = mix(flat(network.body(network.inputs(torch.from_numpy(pictures).unsqueeze(1))))).chunk(2, dim=1)
     return np.asarray((first - second).numpy(), np.float32)
 
 
 def features(network: SparseHashNetwork, pictures: Pictures) -> Values:
     """What the network's head gets to see, float32 (N, F)."""
     with torch.no_grad():
-        seen = network.mix(network.body(normalise(torch.from_numpy(pictures).unsqueeze(1))))
+        seen = network.mix(network.body(network.inputs(torch.from_numpy(pictures).unsqueeze(1))))
     return np.asarray(seen.numpy(), np.float32)
 
 

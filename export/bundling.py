@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 import torch
 
-from pipeline.bundles import CARD_FILE, CARD_FORMAT, MODEL_FILE, Bundle
+from pipeline.bundles import CARD_FILE, CARD_FORMAT, INT8_FILE, MODEL_FILE, Bundle
 from pipeline.errors import BundleError
 from pipeline.folders import make_folder
 
@@ -75,11 +75,20 @@ def write_bundle(model: onnx.ModelProto, kind: str, card: dict[str, Any], folder
     return whole
 
 
+def add_int8(model: onnx.ModelProto, folder: Path) -> dict[str, Any]:
+    """Puts the 8-bit variant of its model into a bundle. Returns the whole card."""
+    onnx.checker.check_model(model, full_check=True)
+    data = model.SerializeToString()
+    (folder / INT8_FILE).write_bytes(data)
+    return add_to_card(folder, {"int8": {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}})
+
+
 def copy_bundle(bundle: Bundle, folder: Path) -> None:
     """The same bundle in another folder; nothing when it is there already. Raises BundleError when it cannot be."""
     make_folder(folder)
     try:
-        for name in (MODEL_FILE, CARD_FILE):
+        names = (MODEL_FILE, CARD_FILE, *([INT8_FILE] if bundle.int8_path else []))
+        for name in names:
             if not (folder / name).exists() or not (folder / name).samefile(bundle.folder / name):
                 shutil.copyfile(bundle.folder / name, folder / name)
     except OSError as error:

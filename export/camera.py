@@ -44,6 +44,7 @@ class Camera:
         x = _exposure(x, draw, strength)
         x = _noise(x, draw, strength)
         x = _recompress(x, draw, strength)
+        x = _out_of_view(x, draw, strength)
         return functional.avg_pool2d(x.clamp(0, 1), WORK_SIDE // self.side)
 
     def _corners(self, draw: "Draw", height: int, width: int, strength: torch.Tensor) -> torch.Tensor:
@@ -169,12 +170,14 @@ def _window(x: torch.Tensor, draw: Draw) -> torch.Tensor:
 
 
 def _in_the_way(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
-    """A head before the lower half of the screen, and light of the room over all of it."""
+    """One head or two before the lower half of the screen, and light of the room over all of it."""
     across, down = _places(x)
     cx, cy = _four(draw.uniform(0, 1, 1)), _four(draw.uniform(0.6, 1.1, 1))
-    size = _four(draw.uniform(0.05, 0.2, 1) * draw.sometimes(0.2)[:, 0]) * strength.clamp(max=1.5)
-    head = (((across - cx) / size.clamp(min=1e-3)) ** 2 + ((down - cy) / (1.5 * size.clamp(min=1e-3))) ** 2) < 1
-    x = torch.where(head & (size > 0), _four(draw.uniform(0, 0.15, 1)), x)
+    size = _four(draw.uniform(0.05, 0.2, 1) * draw.sometimes(0.3)[:, 0]) * strength.clamp(max=1.5)
+    beside = cx + size * _four(draw.uniform(-3, 3, 1) * draw.sometimes(0.5)[:, 0])
+    for middle in (cx, beside):
+        wide, high = (across - middle) / size.clamp(min=1e-3), (down - cy) / (1.5 * size.clamp(min=1e-3))
+        x = torch.where((wide**2 + high**2 < 1) & (size > 0), _four(draw.uniform(0, 0.15, 1)), x)
     veil = _four(draw.uniform(0, 0.35, 1) * draw.sometimes(0.4)[:, 0]) * strength.clamp(max=2)
     return x * (1 - veil) + veil * _four(draw.uniform(0.1, 0.6, 1))
 
@@ -210,7 +213,7 @@ def _moire(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
 
 def _exposure(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
     """A bright screen in a dark room: what is brighter than the sensor can tell is white."""
-    gain = 1 + _four(draw.uniform(0, 0.9, 1) * draw.sometimes(0.3)[:, 0]) * strength.clamp(max=1.5)
+    gain = 1 + _four(1.6 * draw.uniform(0, 1, 1) ** 2 * draw.sometimes(0.35)[:, 0]) * strength.clamp(max=1.5)
     return (x * gain).clamp(max=1)
 
 
@@ -234,3 +237,16 @@ def _recompress(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Te
     coded = basis.T @ (torch.round(spectrum / quantum) * quantum) @ basis
     coded = coded.transpose(2, 3).reshape(n, 1, height, width)
     return torch.where(_four(draw.sometimes(0.4)) > 0, coded, x)
+
+
+def _out_of_view(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
+    """Up to a third of the screen beyond one edge of the camera's picture, where rectification repeats that edge."""
+    n, _, height, width = x.shape
+    hidden = draw.uniform(0, 0.35, 1) * draw.sometimes(0.12)[:, :, 0] * strength.flatten(1).clamp(max=1.2)
+    side = (draw.uniform(0, 4, 1)).floor()
+    left, right, top, bottom = (torch.where(side == k, hidden, torch.zeros_like(hidden)) for k in range(4))
+    columns = torch.arange(width, device=x.device).expand(n, width)
+    rows = torch.arange(height, device=x.device).expand(n, height)
+    columns = torch.minimum(torch.maximum(columns, (left * width).long()), ((1 - right) * width).long() - 1)
+    rows = torch.minimum(torch.maximum(rows, (top * height).long()), ((1 - bottom) * height).long() - 1)
+    return x[torch.arange(n, device=x.device).view(n, 1, 1), 0, rows.unsqueeze(2), columns.unsqueeze(1)].unsqueeze(1)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from json import dumps
+from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,6 +133,7 @@ def _hash_trainer(
     from export.encoder_bundle import network_of
     from export.hash_training import HashTrainer, preset_config
     from export.labelled import tiny_imagenet
+    from export.networks.sparse_hash import with_local_contrast
     from pipeline.bundles import load_bundle
     from pipeline.encoder import ENCODER
 
@@ -146,6 +147,8 @@ def _hash_trainer(
     config = replace(config, single_pictures=0 if pictures is None else len(pictures))
     if bundle:
         network = network_of(bundle)
+        if not network.config.local_contrast:
+            network = with_local_contrast(network, config.network.local_contrast)
         config = replace(config, network=network.config)
     return HashTrainer(config, training, out, device, network, pictures)
 
@@ -223,6 +226,7 @@ def export(
     """Export a trained network to an ONNX bundle with its card, and check it against torch.
 
     Of an encoder's bundle the model stays as it is, and what its card says of evidence and decision is measured anew.
+    Of a detector's bundle the graph is made, calibrated and measured anew, in whole numbers too, from the same weights.
     """
     _need_torch()
     from pipeline.bundles import MODEL_FILE
@@ -234,7 +238,7 @@ def export(
         raise InputError(
             f"{source} is a run of the benchmark {run['task']}, of which no bundle is made; vnome score scores it"
         )
-    elif "pictures" in run:
+    elif "pictures" in run or _is_detector(source):
         written = _export_detector(source, films, _scene_folders(stills, rooms, televisions), out)
     else:
         written = _export_encoder(source, films, stills, _decision(decision), out)
@@ -275,28 +279,42 @@ def _export_recogniser(run: Path, config: dict[str, Any], data: Path | None, fil
     return written
 
 
-def _export_detector(run: Path, films: Path, folders: tuple[Path, Path, Path], out: Path) -> dict[str, Any]:
-    from export.detector_bundle import write_detector
+def _is_detector(source: Path) -> bool:
+    from pipeline.bundles import CARD_FILE
+    from pipeline.detector import DETECTOR
+
+    try:
+        return bool(loads((source / CARD_FILE).read_text(encoding="utf-8")).get("kind") == DETECTOR)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _export_detector(source: Path, films: Path, folders: tuple[Path, Path, Path], out: Path) -> dict[str, Any]:
+    from export.detector_bundle import network_of, write_detector
     from export.detector_training import load_detector
     from export.scene_data import load_scene_sources
-    from export.training import load_checkpoint
+    from pipeline.bundles import load_bundle
+    from pipeline.detector import DETECTOR
 
-    network = load_detector(run)
+    bundle = load_bundle(source, DETECTOR) if _is_detector(source) else None
+    network = network_of(bundle) if bundle else load_detector(source)
     _, unseen = load_scene_sources(films, *folders)
     if not unseen.films or not unseen.rooms:
         raise InputError(f"no film or room of {films} and {folders[1]} is held out; give the folders of the training")
-    config = load_checkpoint(run)["config"]
+    training = bundle.section("training") if bundle else _detector_training(source)
+    return write_detector(network, unseen, {"name": "screen-mpcnn", "training": training}, out)
+
+
+def _detector_training(run: Path) -> dict[str, Any]:
+    """What the card says of a run of training."""
+    config = _run_config(run)
     command = "vnome train --model detector --films FILMS --stills STILLS --rooms ROOMS --televisions CSV"
-    card = {
-        "name": "screen-mpcnn",
-        "training": {
-            "command": f"{command} --steps {config['steps']} --seed {config['seed']}" + _started_from(config),
-            "config": config,
-            "data": "simulated scenes of 371 clips, 1,460 photographs and 196 rooms, and 222 photographs of "
-            "televisions, of public research collections, not part of this repository; a part of each held out",
-        },
+    return {
+        "command": f"{command} --steps {config['steps']} --seed {config['seed']}" + _started_from(config),
+        "config": config,
+        "data": "simulated scenes of 371 clips, 1,460 photographs and 196 rooms, and 222 photographs of "
+        "televisions, of public research collections, not part of this repository; a part of each held out",
     }
-    return write_detector(network, unseen, card, out)
 
 
 def _export_encoder(source: Path, films: Path, stills: Path | None, rule: dict[str, Any], out: Path) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import onnxruntime
 import torch
 from onnx import numpy_helper
 
-from export.bundling import to_onnx, write_bundle
+from export.bundling import add_int8, add_to_card, to_onnx, write_bundle
 from export.detector_graph import DetectorGraph
 from export.networks.dense import DenseConfig
 from export.networks.screen_detector import ScreenDetectorNetwork
+from export.quantisation import quantised
 from export.scenes import Quad, SceneMaker, SceneSources
 from pipeline.bundles import Bundle, load_bundle
 from pipeline.detector import DETECTOR, SURE, ScreenDetector, ScreenFinder
@@ -26,6 +27,7 @@ from pipeline.frames import RgbImage
 PARITY_PIXELS = 0.05  # corners in torch and in ONNX Runtime, of a picture of 320 pixels, where a screen is sure
 NEAR = 0.1  # of the picture's diagonal: mean error of corners that count as found, for the confidence
 SCENES, SCENE_SIZE = 400, (180, 320)
+RANGE_PICTURES = 120  # from which the ranges of 8-bit numbers are read
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,12 @@ def write_detector(
         "calibration": {"slope": slope, "offset": offset},
     }
     write_bundle(model, DETECTOR, {**known, **card}, folder)
-    measured = detector_quality(ScreenDetector(load_bundle(folder, DETECTOR)), unseen)
-    return write_bundle(model, DETECTOR, {**known, **card, "quality": measured}, folder)
+    measured = detector_quality(ScreenDetector(load_bundle(folder, DETECTOR), int8=False), unseen)
+    write_bundle(model, DETECTOR, {**known, **card, "quality": measured}, folder)
+    ranges, _ = held_out_scenes(unseen, seed=4)
+    written = add_int8(quantised(model, [{"frames": picture[None]} for picture in ranges[:RANGE_PICTURES]]), folder)
+    int8 = ScreenDetector(load_bundle(folder, DETECTOR), int8=True)
+    return add_to_card(folder, {"int8": {**written["int8"], "quality": detector_quality(int8, unseen)}})
 
 
 def detector_quality(detector: ScreenFinder, unseen: SceneSources) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def network_of(bundle: Bundle) -> SparseHashNetwork:
     model = onnx.load(str(bundle.model_path))
     values = {entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy()) for entry in model.graph.initializer}
     try:
-        network = SparseHashNetwork(SparseHashConfig(**{**sizes, "channels": tuple(sizes["channels"])}))
+        network = SparseHashNetwork(SparseHashConfig.of_card(sizes))
         state = network.state_dict()
         for name in state:
             # equal vectors are stored once, which only those are that training left as they were made

@@ -107,7 +107,6 @@ class HashTrainer(Trainer):
 def load_network(folder: Path) -> SparseHashNetwork:
     """The network of a run, ready for use. Raises InputError when there is none."""
     state = load_checkpoint(folder)
-    sizes = state["config"]["network"]
-    network = SparseHashNetwork(SparseHashConfig(**{**sizes, "channels": tuple(sizes["channels"])}))
+    network = SparseHashNetwork(SparseHashConfig.of_card(state["config"]["network"]))
     network.load_state_dict(state["network"])
     return network.eval()

@@ -1,4 +1,4 @@
-"""Model bundles: a folder with `model.onnx` and `card.json`."""
+"""Model bundles: a folder with `model.onnx` and `card.json`, and perhaps the same model in 8-bit numbers."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import BundleError
 
 MODEL_FILE = "model.onnx"
+INT8_FILE = "model.int8.onnx"
 CARD_FILE = "card.json"
 CARD_FORMAT = 1  # of card.json; a bundle of another format is refused
 REQUIRED_KEYS = ("format", "kind", "name", "sha256", "inputs", "outputs", "licence")
@@ -29,6 +30,20 @@ class Bundle:
     @property
     def model_path(self) -> Path:
         return self.folder / MODEL_FILE
+
+    @property
+    def int8_path(self) -> Path | None:
+        """Of the same model in 8-bit numbers, for processors that multiply them faster; None when there is none.
+
+        Raises BundleError when it is not the one that the card names.
+        """
+        part = self.card.get("int8")
+        if not isinstance(part, dict):
+            return None
+        path = self.folder / INT8_FILE
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != part.get("sha256"):
+            raise BundleError(f"bundle {self.folder}: {INT8_FILE} is not the one of its card; copy the bundle again")
+        return path
 
     def section(self, name: str) -> dict[str, Any]:
         """A named part of the card. Raises BundleError when the card lacks it."""

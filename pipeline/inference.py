@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import onnxruntime
@@ -13,21 +14,27 @@ from pipeline.settings import settings
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds in a period, or max, and the period
+CPU_INFO = Path("/proc/cpuinfo")
+INT8_FEATURES = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"}  # dot products of 8-bit numbers, on x86 and on ARM
 
 Signature = Mapping[str, str]  # name of an input or output -> ONNX Runtime's name of its type
 
 
-def open_session(bundle: Bundle, threads: int, inputs: Signature, outputs: Signature) -> onnxruntime.InferenceSession:
+def open_session(
+    bundle: Bundle, threads: int, inputs: Signature, outputs: Signature, int8: bool | None = None
+) -> onnxruntime.InferenceSession:
     """Loads a bundle's model for the best provider there is.
 
     threads: of one run; 0 lets ONNX Runtime choose.
+    int8: whether to run the bundle's 8-bit variant, if it has one; default as `VNOME_INT8` says, or where
+    `multiplies_bytes`. Never on a GPU.
     Raises BundleError when the model cannot be loaded or has other inputs and outputs than these.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or settings().model_threads() or 0
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(bundle.model_path), options, providers=providers())
+        session = onnxruntime.InferenceSession(str(_model_of(bundle, int8)), options, providers=providers())
     except _load_errors() as error:
         reason = str(error).splitlines()[0]
         raise BundleError(f"bundle {bundle.folder}: ONNX Runtime cannot load it ({reason})") from None
@@ -40,6 +47,21 @@ def open_session(bundle: Bundle, threads: int, inputs: Signature, outputs: Signa
         if found != wanted:
             raise BundleError(f"bundle {bundle.folder}: {noun} {found} are not those of a bundle of kind {kind!r}")
     return session
+
+
+def _model_of(bundle: Bundle, int8: bool | None) -> Path:
+    chosen = settings().int8_models() if int8 is None else int8
+    faster = multiplies_bytes() if chosen is None else chosen
+    return (bundle.int8_path if faster and providers() == [CPU_PROVIDER] else None) or bundle.model_path
+
+
+@cache
+def multiplies_bytes(cpu_info: Path = CPU_INFO) -> bool:
+    """Whether the processor has dot products of 8-bit numbers; False where it does not tell (not on Linux)."""
+    try:
+        return bool(INT8_FEATURES & set(cpu_info.read_text(encoding="utf-8", errors="replace").split()))
+    except OSError:
+        return False
 
 
 def providers() -> list[str]:

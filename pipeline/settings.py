@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     kafka_...: see `pipeline.kafka_security`.
     encoder, detector: folders of bundles; default those that VNOME ships.
     recogniser: folder of a bundle that labels frames, "none" for none; default the one that VNOME ships.
-    threads: see `model_threads`.
+    threads: see `model_threads`. int8: see `int8_models`.
     """
 
     model_config = SettingsConfigDict(env_prefix="VNOME_")
@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     detector: Path | None = None
     recogniser: Path | None = None
     threads: str = ""
+    int8: str = "auto"
     kafka: str = ""
     kafka_security: str = PLAINTEXT
     kafka_user: str = ""
@@ -63,6 +64,16 @@ class Settings(BaseSettings):
         if not self.threads.isascii() or not self.threads.isdigit() or int(self.threads) < 1:
             raise InputError(f"VNOME_THREADS={self.threads} is no number of threads; give 1 or more, or unset it")
         return int(self.threads)
+
+    def int8_models(self) -> bool | None:
+        """Whether models run in 8-bit numbers where there are such; None where the processor is better at it.
+
+        Raises InputError for anything but "auto", "on" and "off".
+        """
+        choices = {"auto": None, "on": True, "off": False}
+        if self.int8 not in choices:
+            raise InputError(f"VNOME_INT8={self.int8} is no choice; give auto, on or off, or unset it")
+        return choices[self.int8]
 
 
 @cache

@@ -8,6 +8,8 @@ values and the same gradients, without taking maps apart.
 
 # N pictures, C maps, H and W their size in pixels, S side of the window, O outputs, h = H - S + 1, w = W - S + 1
 
+from functools import reduce
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -21,7 +23,10 @@ def dilated_pool(x: torch.Tensor, size: int, dilation: int) -> torch.Tensor:
 
     (N, C, H, W) -> (N, C, H - (size - 1) dilation, W - (size - 1) dilation).
     """
-    return functional.max_pool2d(x, size, stride=1, dilation=dilation)
+    for axis in (2, 3):  # shifted maps, for ONNX Runtime takes four times as long for a dilated MaxPool
+        length = x.shape[axis] - (size - 1) * dilation
+        x = reduce(torch.maximum, [x.narrow(axis, k * dilation, length) for k in range(size)])
+    return x
 
 
 class DilatedMpcnn(nn.Module):

@@ -36,59 +36,74 @@ class QuadFit(nn.Module):
 
     def forward(self, maps: ScreenMaps) -> FoundScreen:
         height, width = maps.inside.shape[2:]
-        cells = cell_middles(height, width, maps.inside.device).flatten(1).T  # (M, 2)
+        cells = cell_middles(height, width, maps.inside.device).flatten(1)  # (2, M)
         inside = torch.sigmoid(maps.inside.float())  # (N, 1, h, w)
         film = inside.flatten(1)  # (N, M)
-        votes = maps.votes.float().flatten(2).transpose(1, 2)  # (N, M, 8)
-        votes = votes * VOTE_CELLS + cells.repeat(1, 4)  # (N, M, 8)
+        votes = maps.votes.float().flatten(2) * VOTE_CELLS + cells.repeat(4, 1)  # (N, 8, M)
         outline = self._outline(inside, film, votes)  # (N, 4, 2)
         sides = torch.sigmoid(maps.sides.float()).flatten(2)  # (N, 4, M)
-        points = torch.unflatten(maps.offsets.float(), 1, (4, 2)).flatten(3).transpose(2, 3) + cells  # (N, 4, M, 2)
-        corners = self._fit(outline, sides, points)
-        overlap = torch.minimum(film, quad_mask(corners, cells)).sum(dim=1)
-        union = torch.maximum(film, quad_mask(corners, cells)).sum(dim=1)
+        offsets = torch.unflatten(maps.offsets.float().flatten(2), 1, (4, 2))  # (N, 4, 2, M)
+        corners = self._fit(outline, sides, Points(offsets[:, :, 0] + cells[0], offsets[:, :, 1] + cells[1]))
+        mask = quad_mask(corners, cells.T)
+        overlap = torch.minimum(film, mask).sum(dim=1)
+        union = torch.maximum(film, mask).sum(dim=1)
         return FoundScreen(corners, overlap / (union + 2.0))
 
     def _outline(self, inside: torch.Tensor, film: torch.Tensor, votes: torch.Tensor) -> torch.Tensor:
         """The outline that the cells of one screen agree on, (N, 4, 2)."""
         smooth = functional.avg_pool2d(inside, 5, stride=1, padding=2).flatten(1)  # (N, M)
         best = smooth.argmax(dim=1)  # (N,)
-        outline = votes.gather(1, best.view(-1, 1, 1).expand(-1, 1, 8)).squeeze(1)  # (N, 8)
+        outline = votes.gather(2, best.view(-1, 1, 1).expand(-1, 8, 1)).squeeze(2)  # (N, 8)
         for _ in range(VOTE_ROUNDS):
             spread = VOTE_SPREAD * _size(torch.unflatten(outline, 1, (4, 2))) + 1.0  # (N, 1)
-            apart = (votes - outline.unsqueeze(1)).square().mean(dim=2)  # (N, M)
+            apart = (votes - outline.unsqueeze(2)).square().mean(dim=1)  # (N, M)
             weight = film * torch.exp(-apart / (2 * spread.square()))  # (N, M)
-            outline = (weight.unsqueeze(2) * votes).sum(dim=1) / (weight.sum(dim=1, keepdim=True) + 1e-6)
+            outline = (weight.unsqueeze(1) * votes).sum(dim=2) / (weight.sum(dim=1, keepdim=True) + 1e-6)
         return torch.unflatten(outline, 1, (4, 2))
 
-    def _fit(self, outline: torch.Tensor, sides: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    def _fit(self, outline: torch.Tensor, sides: torch.Tensor, points: "Points") -> torch.Tensor:
         """Lines through the cells of each side, crossed: (N, 4, 2)."""
         size = _size(outline).unsqueeze(2)  # (N, 1, 1)
         start, stop = outline, outline.roll(-1, dims=1)  # (N, 4, 2): side k runs from corner k to the next
         middle, along = (start + stop) / 2, stop - start
         length = along.norm(dim=2, keepdim=True) + 1e-3
         along = along / length
-        reach = ((points - middle.unsqueeze(2)) * along.unsqueeze(2)).sum(dim=3).abs()  # (N, 4, M)
+        away = points.away(middle)
+        reach = (away.x * along[..., :1] + away.y * along[..., 1:]).abs()  # (N, 4, M)
         seen = sides.square() * torch.sigmoid((length * (0.5 + BEYOND) - reach) / (0.05 * length + 0.3))
         ends = torch.stack([start, stop], dim=2)  # (N, 4, 2, 2)
         for share, least in zip(LINE_SPREAD, LEAST_SPREAD, strict=True):
-            normal = torch.stack([-along[..., 1], along[..., 0]], dim=2)  # (N, 4, 2)
-            off = ((points - middle.unsqueeze(2)) * normal.unsqueeze(2)).sum(dim=3)  # (N, 4, M)
+            away = points.away(middle)
+            off = away.y * along[..., :1] - away.x * along[..., 1:]  # (N, 4, M)
             weight = seen * torch.exp(-off.square() / (2 * (share * size + least).square()))
             middle, along = _line(points, weight, ends)
         return _crossings(middle, along, outline)
 
 
-def _line(points: torch.Tensor, weight: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+class Points(NamedTuple):
+    """x and y, (N, 4, M) each: planes, as ONNX Runtime takes five times as long for pairs of numbers."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def away(self, middle: torch.Tensor) -> "Points":
+        """From a point of each side, (N, 4, 2)."""
+        return Points(self.x - middle[..., :1], self.y - middle[..., 1:])
+
+
+def _line(points: Points, weight: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Total least squares: a point and the direction of the line, (N, 4, 2) each."""
     prior = PRIOR_WEIGHT / 2
     total = weight.sum(dim=2, keepdim=True) + 2 * prior  # (N, 4, 1)
-    middle = ((weight.unsqueeze(3) * points).sum(dim=2) + prior * ends.sum(dim=2)) / total  # (N, 4, 2)
-    off, far = points - middle.unsqueeze(2), ends - middle.unsqueeze(2)
-    spread = (weight.unsqueeze(3) * off.square()).sum(dim=2) + prior * far.square().sum(dim=2)  # (N, 4, 2)
-    mixed = (weight * off[..., 0] * off[..., 1]).sum(dim=2) + prior * (far[..., 0] * far[..., 1]).sum(dim=2)
+    pulled = torch.stack([(weight * points.x).sum(dim=2), (weight * points.y).sum(dim=2)], dim=2)  # (N, 4, 2)
+    middle = (pulled + prior * ends.sum(dim=2)) / total
+    away, far = points.away(middle), ends - middle.unsqueeze(2)
+    heavy = Points(weight * away.x, weight * away.y)
+    across = (heavy.x * away.x).sum(dim=2) + prior * far[..., 0].square().sum(dim=2)  # (N, 4)
+    down = (heavy.y * away.y).sum(dim=2) + prior * far[..., 1].square().sum(dim=2)
+    mixed = (heavy.x * away.y).sum(dim=2) + prior * (far[..., 0] * far[..., 1]).sum(dim=2)
     # the main axis of a 2 x 2 covariance, its angle halved by way of the bisector (cos + 1, sin)
-    difference = spread[..., 0] - spread[..., 1]  # (N, 4)
+    difference = across - down
     scale = torch.sqrt(difference.square() + 4 * mixed.square() + 1e-9)
     cosine, sine = difference / scale, 2 * mixed / scale
     flat = torch.stack([1 + cosine, sine], dim=2)
@@ -120,8 +135,8 @@ def _size(quad: torch.Tensor) -> torch.Tensor:
 def quad_mask(quad: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
     """How much of each cell is inside a convex outline, about: (N, 4, 2), (M, 2) -> (N, M), 0..1."""
     start, along = quad, quad.roll(-1, dims=1) - quad  # (N, 4, 2)
-    off = cells.view(1, 1, -1, 2) - start.unsqueeze(2)  # (N, 4, M, 2)
-    cross = along[..., 0].unsqueeze(2) * off[..., 1] - along[..., 1].unsqueeze(2) * off[..., 0]  # > 0 inside
-    depth = cross / (along.norm(dim=2).unsqueeze(2) + 1e-6)  # cells
+    off_x, off_y = cells[:, 0] - start[..., :1], cells[:, 1] - start[..., 1:]  # (N, 4, M)
+    cross = along[..., :1] * off_y - along[..., 1:] * off_x  # > 0 inside
+    depth = cross / (along.norm(dim=2, keepdim=True) + 1e-6)  # cells
     mask: torch.Tensor = (depth + 0.5).clamp(0, 1).amin(dim=1)
     return mask

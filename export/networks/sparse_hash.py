@@ -7,11 +7,12 @@ b = W x, z_0 = shrink(b), z_{t+1} = shrink(b + S z_t), h = tanh(z_T), with W, S 
 
 # N batch, S side of the input in pixels, C channels, B bits
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from export.networks.maxout import Maxout
 from pipeline.codes import CODE_BITS
@@ -26,6 +27,7 @@ class SparseHashConfig:
     features: width of the fully connected maxout layer.
     shrinkage_steps: unrolled ISTA steps after the first shrinkage.
     dropout: share of the features dropped in training.
+    local_contrast: side in pixels of the window of `local_contrast`, the second input; odd, or 0 for none.
     """
 
     side: int = 64
@@ -33,10 +35,18 @@ class SparseHashConfig:
     features: int = 128
     shrinkage_steps: int = 2
     dropout: float = 0.1
+    local_contrast: int = 13
 
     def __post_init__(self) -> None:
         if self.side % 16:
             raise ValueError(f"side must be a multiple of 16, got {self.side = }")
+        if self.local_contrast and self.local_contrast % 2 == 0:
+            raise ValueError(f"local_contrast must be odd or 0, got {self.local_contrast = }")
+
+    @classmethod
+    def of_card(cls, sizes: dict[str, Any]) -> "SparseHashConfig":
+        """As a card or a checkpoint says it; those from before the second input do not name it."""
+        return cls(**{"local_contrast": 0, **sizes, "channels": tuple(sizes["channels"])})
 
 
 class HashOutput(NamedTuple):
@@ -47,12 +57,12 @@ class HashOutput(NamedTuple):
 
 
 class MaxPoolingCnn(nn.Module):
-    """Convolution, maxout, max-pooling, four times: (N, 1, S, S) -> (N, C, S / 16, S / 16)."""
+    """Convolution, maxout, max-pooling, four times: (N, I, S, S) -> (N, C, S / 16, S / 16)."""
 
-    def __init__(self, channels: tuple[int, ...], pieces: int = 2) -> None:
+    def __init__(self, inputs: int, channels: tuple[int, ...], pieces: int = 2) -> None:
         super().__init__()
         stages: list[nn.Module] = []
-        incoming = 1
+        incoming = inputs
         for depth, outgoing in enumerate(channels):
             kernel = 5 if depth == 0 else 3
             stages += [
@@ -104,7 +114,7 @@ class SparseHashNetwork(nn.Module):
     def __init__(self, config: SparseHashConfig) -> None:
         super().__init__()
         self.config = config
-        self.body = MaxPoolingCnn(config.channels)
+        self.body = MaxPoolingCnn(2 if config.local_contrast else 1, config.channels)
         flat = config.channels[-1] * (config.side // 16) ** 2
         self.mix = nn.Sequential(
             nn.Flatten(),
@@ -119,8 +129,14 @@ class SparseHashNetwork(nn.Module):
         side = self.config.side
         if tuple(luma.shape[1:]) != (1, side, side):
             raise ValueError(f"luma must be (N, 1, {side}, {side}), got {luma.shape = }")
-        output: HashOutput = self.head(self.mix(self.body(normalise(luma))))
+        output: HashOutput = self.head(self.mix(self.body(self.inputs(luma))))
         return output
+
+    def inputs(self, luma: torch.Tensor) -> torch.Tensor:
+        """What the first convolution gets: contrast, and local contrast. (N, 1, S, S) -> (N, 1 or 2, S, S)."""
+        whole = normalise(luma)
+        window = self.config.local_contrast
+        return torch.cat([whole, local_contrast(luma, window)], dim=1) if window else whole
 
 
 def normalise(luma: torch.Tensor) -> torch.Tensor:
@@ -128,3 +144,35 @@ def normalise(luma: torch.Tensor) -> torch.Tensor:
     centred = luma - luma.mean(dim=(2, 3), keepdim=True)
     deviation = centred.square().mean(dim=(2, 3), keepdim=True).sqrt()
     return centred / (deviation + 0.01)  # luma in 0..1: 0.01 is 2.5 grey levels, sensor noise
+
+
+def local_contrast(luma: torch.Tensor, window: int) -> torch.Tensor:
+    """Each pixel against the window around it, in deviations of that window: what is left of a burnt-out picture.
+
+    Jarrett, Kavukcuoglu, Ranzato, LeCun, "What is the best multi-stage architecture for object recognition?",
+    ICCV 2009, section 2.1, local contrast normalisation; here in a flat window, cut off at the picture's edge.
+    luma: (N, 1, S, S) in 0..1 -> the same shape. window: side in pixels, odd.
+    """
+
+    def mean(x: torch.Tensor) -> torch.Tensor:
+        half = window // 2
+        down = functional.avg_pool2d(x, (window, 1), 1, (half, 0), count_include_pad=False)
+        return functional.avg_pool2d(down, (1, window), 1, (0, half), count_include_pad=False)
+
+    centred = luma - mean(luma)
+    deviation = mean(centred.square()).clamp(min=1e-8).sqrt()  # a flat window has a gradient, too
+    return centred / (deviation + 0.02)  # luma in 0..1: 0.02 is 5 grey levels, noise and blocks of a camera
+
+
+def with_local_contrast(network: SparseHashNetwork, window: int) -> SparseHashNetwork:
+    """A network that also gets the local contrast, and codes as before until it is trained on.
+
+    Raises ValueError when the network has that input already.
+    """
+    if network.config.local_contrast:
+        raise ValueError(f"the network has a local contrast already, {network.config.local_contrast = }")
+    wider = SparseHashNetwork(replace(network.config, local_contrast=window))
+    state, first = network.state_dict(), "body.stages.0.weight"
+    state[first] = torch.cat([state[first], torch.zeros_like(state[first])], dim=1)
+    wider.load_state_dict(state)
+    return wider.train(network.training)

@@ -1,6 +1,6 @@
 import torch
 
-from export.camera import Camera
+from export.camera import Camera, Draw, _out_of_view
 
 
 def pictures(n: int = 6) -> torch.Tensor:
@@ -42,3 +42,19 @@ def test_an_overexposed_picture_is_white_where_it_was_bright() -> None:
     shown = Camera(64, 1.0).photograph(bright, torch.Generator().manual_seed(0))
     burnt = (shown > 0.97).flatten(1).float().mean(dim=1)
     assert 0.1 < (burnt > 0.5).float().mean() < 0.7
+
+
+def test_what_is_out_of_view_repeats_the_edge_of_the_picture() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(400, 1, 32, 32, generator=generator)
+    shown = _out_of_view(noise, Draw(400, generator, torch.device("cpu")), torch.ones(400, 1, 1, 1))
+    changed = [k for k in range(400) if not torch.equal(shown[k], noise[k])]
+    assert 20 < len(changed) < 80
+    for k in changed:
+        one = shown[k, 0]
+        columns = (one[:, 1:] == one[:, :-1]).all(dim=0)  # equal to their neighbour
+        rows = (one[1:] == one[:-1]).all(dim=1)
+        hidden = columns if columns.any() else rows
+        assert 1 <= hidden.sum() <= 12  # 35 % of 32
+        assert hidden[0] or hidden[-1]  # along one edge
+        assert hidden.diff().sum() == 1

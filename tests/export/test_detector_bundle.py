@@ -88,6 +88,9 @@ def test_written_bundle_is_calibrated_and_says_how_good_it_is(tmp_path: Path, mo
     assert json.loads(text, parse_constant=pytest.fail) == card  # neither NaN nor Infinity, which JSON does not know
     bundle = load_bundle(tmp_path / "bundle", DETECTOR)
     assert bundle.card["parity_largest_corner_difference"] < 0.05
+    assert bundle.int8_path is not None
+    assert bundle.card["int8"]["bytes"] == bundle.int8_path.stat().st_size < bundle.card["bytes"]
+    assert bundle.card["int8"]["quality"].keys() == bundle.card["quality"].keys()
     quality = bundle.card["quality"]
     assert quality["simulated"]["scenes"] == 30
     assert quality["rooms_without_a_screen"] == {"photographs": 5, "none": 1.0}
@@ -124,6 +127,14 @@ def test_shipped_bundle_keeps_the_contract() -> None:
     (shape,) = (entry.shape for entry in ScreenDetector(bundle)._session.get_inputs())
     assert shape[3] == 3
     assert all(isinstance(size, str) for size in shape[:3])  # any batch and size
+
+
+def test_shipped_8_bit_variant_is_as_good() -> None:
+    card = shipped_bundle(DETECTOR).card
+    whole, int8 = card["quality"], card["int8"]["quality"]
+    for name in ("mean_error_fully_in_view", "median_error_fully_in_view", "median_error_partly_in_view"):
+        assert int8["simulated"][name] < 1.05 * whole["simulated"][name]
+    assert int8["televisions"]["within_10_percent"] >= whole["televisions"]["within_10_percent"] - 0.01
 
 
 def test_training_can_go_on_from_a_bundle() -> None:

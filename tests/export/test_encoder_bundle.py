@@ -45,7 +45,7 @@ def graph(made: SparseHashNetwork) -> EncoderGraph:
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the small network, its card naming its size as a training's does."""
     folder = tmp_path_factory.mktemp("encoder")
-    sizes = {"side": 16, "channels": [4, 4, 4, 8], "features": 16}
+    sizes = {"side": 16, "channels": [4, 4, 4, 8], "features": 16, "local_contrast": 13}
     write_encoder(network(), CALIBRATION, {"name": "small", "training": {"config": {"network": sizes}}}, folder)
     return folder
 

@@ -1,8 +1,16 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from export.losses import LossWeights, sparse_hash_loss
-from export.networks.sparse_hash import SparseHashConfig, SparseHashNetwork, normalise
+from export.networks.sparse_hash import (
+    SparseHashConfig,
+    SparseHashNetwork,
+    local_contrast,
+    normalise,
+    with_local_contrast,
+)
 
 SMALL = SparseHashConfig(side=16, channels=(4, 4, 4, 8), features=16)
 
@@ -24,6 +32,17 @@ def test_exception_for_a_side_that_cannot_be_pooled() -> None:
         SparseHashConfig(side=50)
 
 
+def test_exception_for_a_window_without_a_middle() -> None:
+    with pytest.raises(ValueError, match="must be odd or 0"):
+        SparseHashConfig(local_contrast=8)
+
+
+def test_sizes_of_a_card_from_before_the_local_contrast_have_none() -> None:
+    sizes = {"side": 16, "channels": [4, 4, 4, 8], "features": 16}
+    assert SparseHashConfig.of_card(sizes) == SparseHashConfig(16, (4, 4, 4, 8), 16, local_contrast=0)
+    assert SparseHashConfig.of_card({**sizes, "local_contrast": 5}).local_contrast == 5
+
+
 def test_relaxed_code_has_the_sign_of_the_net_input_or_is_zero() -> None:
     output = SparseHashNetwork(SMALL).eval()(torch.rand(8, 1, 16, 16))
     agree = (torch.sign(output.h) == torch.sign(output.v)) | (output.h == 0)
@@ -41,6 +60,50 @@ def test_brightness_and_contrast_do_not_matter() -> None:
     picture = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(normalise(picture), normalise(picture * 0.5 + 0.3), atol=0.1)
     assert normalise(torch.full((1, 1, 16, 16), 0.7)).abs().max() < 1e-4
+
+
+def test_local_contrast_is_each_pixel_in_deviations_of_its_window() -> None:
+    picture = torch.rand(1, 1, 20, 20, generator=torch.Generator().manual_seed(2))
+    shown = local_contrast(picture, 5)
+    centred = torch.zeros(5, 5)
+    for row in range(5):  # around (7, 9), cell by cell
+        for column in range(5):
+            y, x = 5 + row, 7 + column
+            centred[row, column] = picture[0, 0, y, x] - picture[0, 0, y - 2 : y + 3, x - 2 : x + 3].mean()
+    wanted = centred[2, 2] / (centred.square().mean().sqrt() + 0.02)
+    assert shown[0, 0, 7, 9].item() == pytest.approx(wanted.item(), abs=1e-4)
+    assert local_contrast(torch.full((1, 1, 16, 16), 0.7), 13).abs().max() < 1e-4
+
+
+def test_local_contrast_keeps_what_burnt_out_pictures_still_show() -> None:
+    film = torch.nn.functional.interpolate(torch.rand(20, 1, 12, 12, generator=torch.Generator().manual_seed(4)), 64)
+    burnt = 0.8 + 0.2 * film
+    burnt[:, :, 40:, 20:44] = 0  # a head before the screen
+
+    def likeness(one: torch.Tensor, other: torch.Tensor) -> float:
+        return float(
+            torch.nn.functional.cosine_similarity(one[..., :30, :].flatten(1), other[..., :30, :].flatten(1)).mean()
+        )
+
+    assert likeness(local_contrast(film, 13), local_contrast(burnt, 13)) > 0.9
+    assert (
+        likeness(local_contrast(film, 13), local_contrast(burnt, 13))
+        > likeness(normalise(film), normalise(burnt)) + 0.2
+    )
+
+
+def test_a_network_codes_as_before_until_it_learns_from_the_local_contrast() -> None:
+    torch.manual_seed(5)
+    before = SparseHashNetwork(replace(SMALL, local_contrast=0)).eval()
+    after = with_local_contrast(before, 5)
+    pictures = torch.rand(4, 1, 16, 16)
+    assert torch.equal(before(pictures).v, after(pictures).v)
+    after.train()(pictures).h.sum().backward()
+    gradient = next(after.body.parameters()).grad
+    assert gradient is not None
+    assert gradient[:, 1].abs().sum() > 0
+    with pytest.raises(ValueError, match="has a local contrast already"):
+        with_local_contrast(after, 5)
 
 
 def test_loss_is_the_formula_on_a_hand_made_batch() -> None:

@@ -5,7 +5,9 @@ import numpy as np
 import onnx
 import pytest
 
-from pipeline.bundles import CARD_FILE, MODEL_FILE, load_bundle, shipped_bundle
+from export.bundling import copy_bundle
+from pipeline.bundles import CARD_FILE, INT8_FILE, MODEL_FILE, load_bundle, shipped_bundle
+from pipeline.detector import DETECTOR
 from pipeline.encoder import ENCODER, Encoder, batches_of_one_size, default_encoder, mirrored, whole_picture
 from pipeline.errors import BundleError
 from pipeline.frames import Frame
@@ -38,6 +40,19 @@ def test_wrong_card_is_one_line(tmp_path: Path, change: Callable[[dict[str, obje
     edit_card(copy_of_shipped(tmp_path), change)
     with pytest.raises(BundleError, match=message):
         load_bundle(tmp_path, ENCODER)
+
+
+def test_8_bit_variant_is_the_one_of_the_card(tmp_path: Path) -> None:
+    assert load_bundle(copy_of_shipped(tmp_path), ENCODER).int8_path is None
+    shipped = shipped_bundle(DETECTOR)
+    assert shipped.int8_path == shipped.folder / INT8_FILE
+    copy_bundle(shipped, tmp_path / "copy")
+    copy = load_bundle(tmp_path / "copy", DETECTOR)
+    assert copy.int8_path is not None
+    for damage in (lambda path: path.write_bytes(b"x"), Path.unlink):
+        damage(tmp_path / "copy" / INT8_FILE)
+        with pytest.raises(BundleError, match=r"model\.int8\.onnx is not the one of its card"):
+            _ = copy.int8_path
 
 
 @pytest.mark.parametrize("text", ["{not json", "[]", "\xff"])

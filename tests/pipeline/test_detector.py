@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.bundles import load_bundle, shipped_bundle
-from pipeline.detector import DETECTOR, SURE, WORK_SIDE, ScreenDetector, _is_outline, default_detector
+from pipeline.detector import DETECTOR, SURE, WORK_SIDE, ScreenDetector, _is_outline, _window, default_detector
 from pipeline.encoder import ENCODER
 from pipeline.errors import BundleError
 from pipeline.frames import RgbImage
@@ -91,6 +91,41 @@ def test_settings_choose_the_detector(small_detector: Path, monkeypatch: pytest.
     default_detector.cache_clear()
     with pytest.raises(BundleError, match=r"model\.onnx is missing"):
         default_detector()
+
+
+def screen_in_a_room(wanted: np.ndarray, seed: int) -> RgbImage:
+    """A picture of 640 x 360 with a film on a screen whose corners these are."""
+    room = (blotches(360, 640, seed=seed) // 8).astype(np.uint8)
+    film = cv2.resize(blotches(90, 160, seed=seed + 1), (320, 180))
+    edges = np.array([[0, 0], [320, 0], [320, 180], [0, 180]], np.float32)
+    warp = cv2.getPerspectiveTransform(edges, wanted.astype(np.float32))
+    shown = cv2.warpPerspective(film, warp, (640, 360))
+    inside = cv2.warpPerspective(np.ones((180, 320), np.uint8), warp, (640, 360)) > 0
+    return np.asarray(np.where(inside[..., None], shown, room), np.uint8)
+
+
+def test_a_small_screen_is_looked_at_again_closer() -> None:
+    detector = ScreenDetector(shipped_bundle(DETECTOR))
+    unit = np.array([[0, 0], [180, 10], [170, 110], [5, 100]])
+    once, again = [], []
+    for seed in range(12):
+        wanted = unit + np.random.default_rng(seed).uniform((10, 10), (440, 240))
+        picture = screen_in_a_room(wanted, 10 * seed)
+        first, (seen,) = detector._look(picture), detector.detect([picture])
+        assert seen.confidence == first.confidence
+        once.append(np.linalg.norm(first.corners - wanted, axis=1).mean())
+        again.append(np.linalg.norm(seen.corners - wanted, axis=1).mean())
+    assert np.median(again) < np.median(once)
+    assert (np.array(again) != np.array(once)).mean() > 0.5
+
+
+def test_a_large_screen_and_one_of_a_few_pixels_are_looked_at_once() -> None:
+    picture = np.zeros((360, 640, 3), np.uint8)
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    assert _window(100 + 100 * square, picture) == (80, 80, 220, 220)
+    assert _window(np.array([-30, 280], np.float32) + 100 * square, picture) == (0, 260, 90, 360)  # partly out of view
+    assert _window(np.array([100, 10], np.float32) + 250 * square, picture) is None
+    assert _window(100 + 20 * square, picture) is None
 
 
 def test_shipped_detector_finds_a_bright_screen_in_a_dark_room() -> None:

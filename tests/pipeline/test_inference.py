@@ -6,10 +6,12 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+from pipeline import inference
 from pipeline.bundles import load_bundle, shipped_bundle
+from pipeline.detector import DETECTOR
 from pipeline.encoder import ENCODER
 from pipeline.errors import BundleError, InputError
-from pipeline.inference import CPU_PROVIDER, cpu_workers, open_session, providers, usable_cpus
+from pipeline.inference import CPU_PROVIDER, cpu_workers, multiplies_bytes, open_session, providers, usable_cpus
 from pipeline.settings import settings
 from tests.bundle_samples import put_model
 
@@ -49,6 +51,46 @@ def test_damaged_model_is_one_line(tmp_path: Path, cut: int) -> None:
     with pytest.raises(BundleError, match=r"ONNX Runtime cannot load it|are not those of a bundle") as raised:
         open_session(load_bundle(tmp_path, ENCODER), 1, INPUTS, OUTPUTS)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "faster"),
+    [
+        ("flags : fpu avx2 avx512f avx512_vnni\n", True),
+        ("flags\t\t: fpu avx2 avx_vnni\n", True),
+        ("Features : fp asimd asimddp\n", True),
+        ("flags : fpu avx2 avx512f my_avx512_vnni_not\n", False),
+    ],
+)
+def test_processors_that_multiply_bytes_say_so(tmp_path: Path, text: str, faster: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    assert multiplies_bytes(tmp_path / "cpuinfo") is faster
+    assert multiplies_bytes(tmp_path / "none") is False
+
+
+@pytest.mark.parametrize(
+    ("choice", "byte_units", "int8"),
+    [("on", False, True), ("off", True, False), ("auto", True, True), ("auto", False, False)],
+)
+def test_which_variant_of_a_bundle_runs(
+    monkeypatch: pytest.MonkeyPatch, choice: str, byte_units: bool, int8: bool
+) -> None:
+    monkeypatch.setenv("VNOME_INT8", choice)
+    settings.cache_clear()
+    monkeypatch.setattr(inference, "multiplies_bytes", lambda: byte_units)
+    monkeypatch.setattr(inference, "providers", lambda: [CPU_PROVIDER])
+    bundle = shipped_bundle(DETECTOR)
+    assert inference._model_of(bundle, None) == (bundle.int8_path if int8 else bundle.model_path)
+    assert inference._model_of(shipped_bundle(ENCODER), None) == shipped_bundle(ENCODER).model_path  # it has none
+    monkeypatch.setattr(inference, "providers", lambda: ["CUDAExecutionProvider", CPU_PROVIDER])
+    assert inference._model_of(bundle, None) == bundle.model_path
+
+
+def test_another_choice_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VNOME_INT8", "perhaps")
+    settings.cache_clear()
+    with pytest.raises(InputError, match="VNOME_INT8=perhaps is no choice; give auto, on or off"):
+        open_session(shipped_bundle(ENCODER), 1, INPUTS, OUTPUTS)
 
 
 def test_the_processor_is_always_there_and_comes_last() -> None:
