@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from edge.demo import sample_films
-from pipeline.detector import Sighting, default_detector
+from pipeline.bundles import shipped_bundle
+from pipeline.detector import CLOSER_LEAST, DETECTOR, ScreenDetector, Sighting
 from pipeline.encoder import Corners, default_encoder, whole_picture
 from pipeline.frames import Frame, RgbImage
 from pipeline.letterbox import ActiveArea, ScreenBars
@@ -99,7 +100,12 @@ def test_codes_of_real_frames(page: "Page", reels: Reels) -> None:
 
 def test_screens_that_the_detector_finds(page: "Page", reels: Reels) -> None:
     images = [reels.bikes.image(10), reels.bunny.image(60), reels.stranger.image(90)]
-    for image, found in zip(images, default_detector().detect(images), strict=True):
+    room = np.full((360, 640, 3), 30, np.uint8)
+    room[90:210, 200:410] = cv2.resize(images[0], (210, 120))  # a small screen, which is looked at again, closer
+    images.append(room)
+    detector = ScreenDetector(shipped_bundle(DETECTOR), int8=False)  # the browser has the other variant
+    assert detector._look(room).confidence > CLOSER_LEAST
+    for image, found in zip(images, detector.detect(images), strict=True):
         reply = step(page, "detect", packed(image))
         assert np.abs(np.array(reply["corners"]) - found.corners).max() < CORNER_PIXELS
         assert reply["confidence"] == pytest.approx(found.confidence, abs=0.001)

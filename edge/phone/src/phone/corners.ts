@@ -41,6 +41,20 @@ export function scaled(corners: Corners, x: number, y: number): Corners {
   return cornersOf(corners.flatMap((point) => [point[0] * x, point[1] * y]));
 }
 
+export function shifted(corners: Corners, x: number, y: number): Corners {
+  return cornersOf(corners.flatMap((point) => [point[0] + x, point[1] + y]));
+}
+
+/** Mean distance of the corners of one outline from those of another. */
+export function meanDistance(one: Corners, other: Corners): number {
+  return one.reduce((sum, [x, y], k) => sum + Math.hypot(x - other[k][0], y - other[k][1]) / 4, 0);
+}
+
+/** Half of the sum of the diagonals. */
+export function diagonal([a, b, c, d]: Corners): number {
+  return (Math.hypot(c[0] - a[0], c[1] - a[1]) + Math.hypot(d[0] - b[0], d[1] - b[1])) / 2;
+}
+
 /** Area, positive when the corners go clockwise. */
 export function signedArea(corners: Corners): number {
   return corners.reduce((sum, [x, y], k) => {

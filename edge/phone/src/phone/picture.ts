@@ -32,6 +32,17 @@ export function greenOf(picture: Picture): Plane {
   return { width: picture.width, height: picture.height, light };
 }
 
+/** The part of a picture from left and top to right and bottom, these not included. */
+export function cropped(picture: Picture, left: number, top: number, right: number, bottom: number): Picture {
+  const width = right - left;
+  const rgb = new Uint8Array(width * (bottom - top) * 3);
+  for (let y = top; y < bottom; y++) {
+    const from = (y * picture.width + left) * 3;
+    rgb.set(picture.rgb.subarray(from, from + width * 3), (y - top) * width * 3);
+  }
+  return { width, height: bottom - top, rgb };
+}
+
 /** Rounds as Python and OpenCV do: halves to the even neighbour. */
 export function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
