@@ -19,9 +19,10 @@ from pipeline.evidence import ChanceMemory, EvidenceModel, frame_weights
 from pipeline.motion import Motion
 from pipeline.postings import Hits
 from pipeline.soft import soft_of_margins
+from pipeline.timeline import Timeline
 from pipeline.tracks import Track
 from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_held, score_places
-from pipeline.voting import BIN_SECONDS, count_votes, probes_of
+from pipeline.voting import BIN_SECONDS, Candidate, count_votes, probes_of
 
 PROBES = (16, 512)  # a frame: few at first, and many when what they found is not accepted
 MOST_LOOKUPS = 24_000  # of a query, about 150 ms; one of many distinct codes gets fewer probes a frame
@@ -67,6 +68,9 @@ class Reference(Protocol):
 
     def whole_track(self, number: int) -> tuple[Track, Motion | None]:
         """A video's whole course in time: its codes, and its motion where they stand still."""
+
+    def timeline(self) -> Timeline | None:
+        """All that is indexed, where it is little enough to be scanned; else None."""
 
     def postings(self) -> int:
         """How many postings the index holds, for the prior of a place."""
@@ -217,11 +221,9 @@ class Matcher:
     def _verify(self, view: int, query: WeighedQuery, middle: float, turn: int, most: int) -> list[Hypotheses]:
         """Scores the surroundings of the places with most votes, at every speed, against the stored tracks.
 
-        turn: 0 with few probes, 1 with many. most: codes to look up.
+        turn: 0 with few probes, 1 with many, or the whole of a small catalogue. most: codes to look up.
         """
-        asked = probes_of(query.codes, PROBES[turn], most)
-        postings = self.reference.postings()
-        candidates = count_votes(asked, self.reference.lookup(asked.codes), middle, postings, CANDIDATES[turn])
+        candidates = self._candidates(query, middle, turn, most)
         reach = float(np.abs(query.relative).max()) * SPEEDS.max() + BIN_SECONDS + 1
         windows = [(c.number, max(0.0, c.middle_seconds - reach), c.middle_seconds + reach) for c in candidates]
         tracks = self.reference.tracks(windows)
@@ -231,6 +233,14 @@ class Matcher:
             Hypotheses.grid(view, candidate.number, moments, scores)
             for candidate, (scores, moments) in zip(candidates, score_places(query, candidates, tracks), strict=True)
         ]
+
+    def _candidates(self, query: WeighedQuery, middle: float, turn: int, most: int) -> list[Candidate]:
+        timeline = self.reference.timeline() if turn else None
+        if timeline is not None:
+            return timeline.places(query, CANDIDATES[turn])
+        asked = probes_of(query.codes, PROBES[turn], most)
+        hits = self.reference.lookup(asked.codes)
+        return count_votes(asked, hits, middle, self.reference.postings(), CANDIDATES[turn])
 
     def _choose_moment(self, view: int, number: int, query: WeighedQuery) -> Hypotheses | None:
         """Every moment of one video, with the evidence of motion; None for a video without still stretches."""
