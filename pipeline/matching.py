@@ -166,7 +166,13 @@ class Matcher:
             return best
         for view in again:
             parts[view] = self._verify(view, queries[view], middle, 1, MOST_LOOKUPS // len(again))
-        return self._decide(queries, parts, middle)
+        best = self._decide(queries, parts, middle)
+        timeline = None if best and self.accepts(best) else self.reference.timeline()
+        if timeline is None:
+            return best
+        for view in again:
+            parts[view] += self._scored(view, queries[view], timeline.places(queries[view], CANDIDATES[1]))
+        return self._decide(queries, parts, middle, timeline)
 
     def confirms(self, codes: FrameCodes, held: Match) -> bool:
         """Whether frames go on showing what is held, where it should be by now: no search, a quarter of its cost.
@@ -190,9 +196,17 @@ class Matcher:
         return bool(scores[best].sum() >= CONFIRM_NATS and newest > 0)
 
     def _decide(
-        self, queries: dict[int, WeighedQuery], verified: dict[int, list[Hypotheses]], middle: float
+        self,
+        queries: dict[int, WeighedQuery],
+        verified: dict[int, list[Hypotheses]],
+        middle: float,
+        scanned: Timeline | None = None,
     ) -> Match | None:
-        """The likeliest of the verified hypotheses, with its odds and confidence."""
+        """The likeliest of the verified hypotheses, with its odds and confidence.
+
+        scanned: where hypotheses come from a scan, what was scanned: any of a film's places might have looked like
+        the query by chance, so that their number is taken off the odds of the moment.
+        """
         parts = [part for found in verified.values() for part in found]
         if not parts:
             return None
@@ -208,6 +222,8 @@ class Matcher:
                 hypotheses = moments
                 best, chosen = _weigh_rivals(hypotheses, null)
                 odds = Odds(odds.film, chosen.moment)
+        if scanned is not None:
+            odds = Odds(odds.film, odds.moment - scanned.log_places(int(hypotheses.number[best])))
         speed = float(hypotheses.speed[best])
         at_zero = float(hypotheses.middle_seconds[best]) - speed * middle
         confidence = self.rule.confidence(odds)
@@ -221,9 +237,15 @@ class Matcher:
     def _verify(self, view: int, query: WeighedQuery, middle: float, turn: int, most: int) -> list[Hypotheses]:
         """Scores the surroundings of the places with most votes, at every speed, against the stored tracks.
 
-        turn: 0 with few probes, 1 with many, or the whole of a small catalogue. most: codes to look up.
+        turn: 0 with few probes, 1 with many. most: codes to look up.
         """
-        candidates = self._candidates(query, middle, turn, most)
+        asked = probes_of(query.codes, PROBES[turn], most)
+        hits = self.reference.lookup(asked.codes)
+        candidates = count_votes(asked, hits, middle, self.reference.postings(), CANDIDATES[turn])
+        return self._scored(view, query, candidates)
+
+    def _scored(self, view: int, query: WeighedQuery, candidates: Sequence[Candidate]) -> list[Hypotheses]:
+        """The surroundings of places, scored at every speed against the stored tracks."""
         reach = float(np.abs(query.relative).max()) * SPEEDS.max() + BIN_SECONDS + 1
         windows = [(c.number, max(0.0, c.middle_seconds - reach), c.middle_seconds + reach) for c in candidates]
         tracks = self.reference.tracks(windows)
@@ -233,14 +255,6 @@ class Matcher:
             Hypotheses.grid(view, candidate.number, moments, scores)
             for candidate, (scores, moments) in zip(candidates, score_places(query, candidates, tracks), strict=True)
         ]
-
-    def _candidates(self, query: WeighedQuery, middle: float, turn: int, most: int) -> list[Candidate]:
-        timeline = self.reference.timeline() if turn else None
-        if timeline is not None:
-            return timeline.places(query, CANDIDATES[turn])
-        asked = probes_of(query.codes, PROBES[turn], most)
-        hits = self.reference.lookup(asked.codes)
-        return count_votes(asked, hits, middle, self.reference.postings(), CANDIDATES[turn])
 
     def _choose_moment(self, view: int, number: int, query: WeighedQuery) -> Hypotheses | None:
         """Every moment of one video, with the evidence of motion; None for a video without still stretches."""

@@ -2,7 +2,7 @@
 
 Probes find a place only where the code of some frame comes out right, up to the bits that are tried. A scan adds up
 what all frames say of every place, and so finds films of which no single code comes through the camera. Its cost grows
-with the catalogue: it takes the place of the many probes (`pipeline.matching`) where it costs no more than those.
+with the catalogue: it follows the probes (`pipeline.matching`) where it costs no more than those.
 """
 
 from collections.abc import Sequence
@@ -71,6 +71,10 @@ class Timeline:
             found.append(Candidate(int(self.number[best]), float(self.seconds[best]), float(scores[best])))
             scores[max(best - reach, 0) : best + reach + 1] = -np.inf
         return found
+
+    def log_places(self, number: int) -> float:
+        """The logarithm of how many places of a video were tried."""
+        return float(np.log(max(int((self.number == number).sum()), 1)))
 
     def _scores(self, query: WeighedQuery) -> FloatArray:
         """What the query's frames say, at the film's own speed, of its middle being at each tick, float64 (T,)."""
