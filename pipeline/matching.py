@@ -19,10 +19,9 @@ from pipeline.evidence import ChanceMemory, EvidenceModel, frame_weights
 from pipeline.motion import Motion
 from pipeline.postings import Hits
 from pipeline.soft import soft_of_margins
-from pipeline.timeline import Timeline
 from pipeline.tracks import Track
 from pipeline.verification import SPEEDS, Hypotheses, WeighedQuery, score_film, score_held, score_places
-from pipeline.voting import BIN_SECONDS, Candidate, count_votes, probes_of
+from pipeline.voting import BIN_SECONDS, count_votes, probes_of
 
 PROBES = (16, 512)  # a frame: few at first, and many when what they found is not accepted
 MOST_LOOKUPS = 24_000  # of a query, about 150 ms; one of many distinct codes gets fewer probes a frame
@@ -68,9 +67,6 @@ class Reference(Protocol):
 
     def whole_track(self, number: int) -> tuple[Track, Motion | None]:
         """A video's whole course in time: its codes, and its motion where they stand still."""
-
-    def timeline(self) -> Timeline | None:
-        """All that is indexed, where it is little enough to be scanned; else None."""
 
     def postings(self) -> int:
         """How many postings the index holds, for the prior of a place."""
@@ -166,13 +162,7 @@ class Matcher:
             return best
         for view in again:
             parts[view] = self._verify(view, queries[view], middle, 1, MOST_LOOKUPS // len(again))
-        best = self._decide(queries, parts, middle)
-        timeline = None if best and self.accepts(best) else self.reference.timeline()
-        if timeline is None:
-            return best
-        for view in again:
-            parts[view] += self._scored(view, queries[view], timeline.places(queries[view], CANDIDATES[1]))
-        return self._decide(queries, parts, middle, timeline)
+        return self._decide(queries, parts, middle)
 
     def confirms(self, codes: FrameCodes, held: Match) -> bool:
         """Whether frames go on showing what is held, where it should be by now: no search, a quarter of its cost.
@@ -196,17 +186,9 @@ class Matcher:
         return bool(scores[best].sum() >= CONFIRM_NATS and newest > 0)
 
     def _decide(
-        self,
-        queries: dict[int, WeighedQuery],
-        verified: dict[int, list[Hypotheses]],
-        middle: float,
-        scanned: Timeline | None = None,
+        self, queries: dict[int, WeighedQuery], verified: dict[int, list[Hypotheses]], middle: float
     ) -> Match | None:
-        """The likeliest of the verified hypotheses, with its odds and confidence.
-
-        scanned: where hypotheses come from a scan, what was scanned: any of a film's places might have looked like
-        the query by chance, so that their number is taken off the odds of the moment.
-        """
+        """The likeliest of the verified hypotheses, with its odds and confidence."""
         parts = [part for found in verified.values() for part in found]
         if not parts:
             return None
@@ -222,8 +204,6 @@ class Matcher:
                 hypotheses = moments
                 best, chosen = _weigh_rivals(hypotheses, null)
                 odds = Odds(odds.film, chosen.moment)
-        if scanned is not None:
-            odds = Odds(odds.film, odds.moment - scanned.log_places(int(hypotheses.number[best])))
         speed = float(hypotheses.speed[best])
         at_zero = float(hypotheses.middle_seconds[best]) - speed * middle
         confidence = self.rule.confidence(odds)
@@ -240,12 +220,8 @@ class Matcher:
         turn: 0 with few probes, 1 with many. most: codes to look up.
         """
         asked = probes_of(query.codes, PROBES[turn], most)
-        hits = self.reference.lookup(asked.codes)
-        candidates = count_votes(asked, hits, middle, self.reference.postings(), CANDIDATES[turn])
-        return self._scored(view, query, candidates)
-
-    def _scored(self, view: int, query: WeighedQuery, candidates: Sequence[Candidate]) -> list[Hypotheses]:
-        """The surroundings of places, scored at every speed against the stored tracks."""
+        postings = self.reference.postings()
+        candidates = count_votes(asked, self.reference.lookup(asked.codes), middle, postings, CANDIDATES[turn])
         reach = float(np.abs(query.relative).max()) * SPEEDS.max() + BIN_SECONDS + 1
         windows = [(c.number, max(0.0, c.middle_seconds - reach), c.middle_seconds + reach) for c in candidates]
         tracks = self.reference.tracks(windows)

@@ -7,7 +7,6 @@ from pipeline.codes import CodeArray
 from pipeline.library import Library
 from pipeline.motion import Motion
 from pipeline.postings import Hits
-from pipeline.timeline import MOST_RUNS, Timeline
 from pipeline.tracks import Track
 
 COUNT_SECONDS = 5.0  # between two looks at how large the index is, of which only the logarithm matters
@@ -19,7 +18,6 @@ class CatalogueReference:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._count, self._counted_at = 0, -COUNT_SECONDS
-        self._timeline, self._drawn_at, self._drawn_of = Timeline.of_tracks([]), -COUNT_SECONDS, frozenset[int]()
 
     def lookup(self, codes: CodeArray) -> Hits:
         """Postings of these codes, in one round trip; see `tracks` for which videos are visible."""
@@ -32,24 +30,6 @@ class CatalogueReference:
     def whole_track(self, number: int) -> tuple[Track, Motion | None]:
         """A video's whole course in time, to choose among its moments."""
         return self._library.whole_track(number)
-
-    def timeline(self) -> Timeline | None:
-        """The catalogue as it was a moment ago, where it has at most `MOST_RUNS`; channels on the air are left out.
-
-        A video keeps its number only as long as it stays the same.
-        """
-        if self.postings() > MOST_RUNS:
-            return None
-        now = time.monotonic()
-        if now - self._drawn_at >= COUNT_SECONDS:
-            records = [record for record in self._library.videos() if not record.is_live]
-            numbers = frozenset(record.number for record in records)
-            if numbers != self._drawn_of:
-                whole = [(record.number, 0.0, record.duration_seconds + 1) for record in records]
-                tracks = self._library.read_tracks(whole)
-                self._timeline = Timeline.of_tracks(list(zip([number for number, _, _ in whole], tracks, strict=True)))
-            self._drawn_at, self._drawn_of = now, numbers
-        return self._timeline
 
     def postings(self) -> int:
         """How many postings the index held a moment ago."""

@@ -10,15 +10,13 @@ from pipeline.matching import Calibration, DecisionRule, Matcher, Reference
 from pipeline.motion import Motion
 from pipeline.postings import Hits, MemoryLut, Postings
 from pipeline.soft import MIDDLING, soft_of_levels
-from pipeline.timeline import Timeline
 from pipeline.tracks import STEP_MS, Track
 
 
 class MemoryReference:
-    """Implements `pipeline.matching.Reference`. scanned: as a small catalogue is, when probes do not find it."""
+    """Implements `pipeline.matching.Reference`."""
 
-    def __init__(self, scanned: bool = False) -> None:
-        self.scanned = scanned
+    def __init__(self) -> None:
         self.lut = MemoryLut()
         self._tracks: dict[int, Track] = {}
         self.motions: dict[int, Motion] = {}
@@ -37,9 +35,6 @@ class MemoryReference:
 
     def whole_track(self, number: int) -> tuple[Track, Motion | None]:
         return self._tracks[number], self.motions.get(number)
-
-    def timeline(self) -> Timeline | None:
-        return Timeline.of_tracks(list(self._tracks.items())) if self.scanned else None
 
     def postings(self) -> int:
         return self._postings
