@@ -16,7 +16,7 @@ from pipeline.errors import BundleError
 from pipeline.folders import make_folder
 
 OPSET = 18  # GridSample needs 16; ONNX Runtime reads 18 since 1.14, in the browser as well
-MODEL_LIMIT_BYTES = 3 << 20
+MODEL_LIMIT_BYTES = 4_000_000  # encoder and detector together: 5 MB
 
 
 def to_onnx(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from export.data import Moments
     from export.networks.sparse_hash import SparseHashNetwork
     from export.training import Trainer
+    from pipeline.encoder import FrameEncoder
 
 # Slope and intercept of the film's odds, of the moment's, and the least confidence. The film's were set on held-out
 # films, where unrelated ones reached 29 nats; a fitted slope has no end where the classes do not overlap. The moment's
@@ -58,6 +59,9 @@ def train(
     televisions: Annotated[
         Path | None, typer.Option(help="CSV of corners beside a folder of photographs of televisions (detector).")
     ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Folder of photographs of other screens and what they showed (detector).")
+    ] = None,
     preset: Annotated[Preset, typer.Option(help="Length and batch size.")] = Preset.CPU,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps.  [default: the preset's]")] = None,
     start: Annotated[Path | None, typer.Option(metavar="BUNDLE", help="Go on from the weights of this bundle.")] = None,
@@ -77,7 +81,7 @@ def train(
     if films is None:
         raise InputError(f"the {task.value} needs --films, a folder of films; see vnome train --help")
     if task is Learning.DETECTOR:
-        trainer = _detector_trainer(films, stills, rooms, televisions, preset, steps, start, seed, on, out)
+        trainer = _detector_trainer(films, stills, rooms, televisions, pairs, preset, steps, start, seed, on, out)
     else:
         trainer = _hash_trainer(films, stills, data, preset, steps, start, seed, on, out)
     _run(trainer)
@@ -133,7 +137,7 @@ def _hash_trainer(
     from export.encoder_bundle import network_of
     from export.hash_training import HashTrainer, preset_config
     from export.labelled import tiny_imagenet
-    from export.networks.sparse_hash import with_local_contrast
+    from export.networks.sparse_hash import grown
     from pipeline.bundles import load_bundle
     from pipeline.encoder import ENCODER
 
@@ -147,15 +151,16 @@ def _hash_trainer(
     config = replace(config, single_pictures=0 if pictures is None else len(pictures))
     if bundle:
         network = network_of(bundle)
-        if not network.config.local_contrast:
-            network = with_local_contrast(network, config.network.local_contrast)
-        config = replace(config, network=network.config)
+        try:
+            network = grown(network, config.network)
+        except ValueError as error:
+            raise InputError(f"--start {start}: its network is not one to go on from ({error})") from None
     return HashTrainer(config, training, out, device, network, pictures)
 
 
 def _detector_trainer(
-    films: Path, stills: Path | None, rooms: Path | None, televisions: Path | None, preset: Preset, steps: int | None,
-    start: Path | None, seed: int, device: str, out: Path,
+    films: Path, stills: Path | None, rooms: Path | None, televisions: Path | None, pairs: Path | None, preset: Preset,
+    steps: int | None, start: Path | None, seed: int, device: str, out: Path,
 ) -> "Trainer":  # fmt: skip
     from export.detector_bundle import network_of
     from export.detector_training import DetectorTrainer, preset_config
@@ -165,7 +170,7 @@ def _detector_trainer(
 
     stills, rooms, televisions = _scene_folders(stills, rooms, televisions)
     print(f"reading films of {films} and photographs of {stills}, {rooms} and {televisions}")
-    training, _ = load_scene_sources(films, stills, rooms, televisions)
+    training, _ = load_scene_sources(films, stills, rooms, televisions, pairs)
     bundle = load_bundle(start, DETECTOR) if start else None
     config, network = preset_config(preset, steps, seed, bundle.sha256 if bundle else ""), None
     if bundle:
@@ -216,6 +221,9 @@ def export(
     ] = None,
     rooms: Annotated[Path | None, typer.Option(help="Folder of photographs without a screen (detector).")] = None,
     televisions: Annotated[Path | None, typer.Option(help="CSV of corners of televisions (detector).")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Folder of photographs of other screens and what they showed, to measure on.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the public sets (recogniser).")] = None,
     decision: Annotated[
         str,
@@ -239,9 +247,9 @@ def export(
             f"{source} is a run of the benchmark {run['task']}, of which no bundle is made; vnome score scores it"
         )
     elif "pictures" in run or _is_detector(source):
-        written = _export_detector(source, films, _scene_folders(stills, rooms, televisions), out)
+        written = _export_detector(source, films, _scene_folders(stills, rooms, televisions), pairs, out)
     else:
-        written = _export_encoder(source, films, stills, _decision(decision), out)
+        written = _export_encoder(source, films, stills, pairs, _decision(decision), out)
     if json:
         print_json(written)
     else:
@@ -289,7 +297,9 @@ def _is_detector(source: Path) -> bool:
         return False
 
 
-def _export_detector(source: Path, films: Path, folders: tuple[Path, Path, Path], out: Path) -> dict[str, Any]:
+def _export_detector(
+    source: Path, films: Path, folders: tuple[Path, Path, Path], pairs: Path | None, out: Path
+) -> dict[str, Any]:
     from export.detector_bundle import network_of, write_detector
     from export.detector_training import load_detector
     from export.scene_data import load_scene_sources
@@ -298,7 +308,7 @@ def _export_detector(source: Path, films: Path, folders: tuple[Path, Path, Path]
 
     bundle = load_bundle(source, DETECTOR) if _is_detector(source) else None
     network = network_of(bundle) if bundle else load_detector(source)
-    _, unseen = load_scene_sources(films, *folders)
+    _, unseen = load_scene_sources(films, *folders, pairs)
     if not unseen.films or not unseen.rooms:
         raise InputError(f"no film or room of {films} and {folders[1]} is held out; give the folders of the training")
     training = bundle.section("training") if bundle else _detector_training(source)
@@ -317,7 +327,9 @@ def _detector_training(run: Path) -> dict[str, Any]:
     }
 
 
-def _export_encoder(source: Path, films: Path, stills: Path | None, rule: dict[str, Any], out: Path) -> dict[str, Any]:
+def _export_encoder(
+    source: Path, films: Path, stills: Path | None, pairs: Path | None, rule: dict[str, Any], out: Path
+) -> dict[str, Any]:
     from export.bundling import add_to_card, copy_bundle
     from export.data import films_in, held_out, load_moments, stills_in
     from export.evidence_fit import measure_evidence
@@ -337,7 +349,28 @@ def _export_encoder(source: Path, films: Path, stills: Path | None, rule: dict[s
     elif network:
         _write_run(network, source, unseen, out)
     encoder = Encoder(load_bundle(out, ENCODER))
+    if pairs:
+        add_to_card(out, {"real_screens": _on_real_screens(encoder, pairs, photographs)})
     return add_to_card(out, {"decision": rule, "evidence": measure_evidence(encoder, unseen, world, seed=1)})
+
+
+def _on_real_screens(encoder: "FrameEncoder", folder: Path, photographs: list[Path]) -> dict[str, Any]:
+    """Codes of real photographs of screens, by their true corners, by the detector's, and of the whole photograph."""
+    from export.pair_check import check_pairs
+    from export.pairs import read_pairs, read_picture
+    from export.scene_data import held_out_pairs
+    from pipeline.detector import default_detector
+    from pipeline.encoder import whole_picture
+
+    pairs, others = read_pairs(folder), [read_picture(path) for path in photographs]
+    unseen = held_out_pairs(pairs)
+    found = default_detector().detect([pair.photo for pair in unseen])
+    return {
+        "true_corners": check_pairs(encoder, pairs, others),
+        "true_corners_of_those": check_pairs(encoder, unseen, others),
+        "by_the_detector": check_pairs(encoder, unseen, others, [sighting.corners for sighting in found]),
+        "whole_photographs": check_pairs(encoder, unseen, others, [whole_picture(pair.photo) for pair in unseen]),
+    }
 
 
 def _trained(run: Path) -> "SparseHashNetwork":

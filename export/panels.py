@@ -7,18 +7,73 @@ import numpy.typing as npt
 from pipeline.frames import RgbImage
 
 Light = npt.NDArray[np.float32]  # (H, W, 3), linear; a white wall in full room light is 1
-FILM_ASPECTS = (16 / 9, 4 / 3, 1.85, 2.0, 2.39, 2.39, 2.39, 1.0, 9 / 16)  # films on panels with bars
-BARRED_SHARE = 0.55  # of the panels whose film is not made for them
+FILM_ASPECTS = (16 / 9, 4 / 3, 1.85, 2.0, 2.39, 2.39, 2.39, 1.0, 3 / 4, 9 / 16)  # films on panels with bars
+BARRED_SHARE = 0.45  # of the panels whose film is not made for them
+WINDOW_SHARE = 0.22  # of those that are a computer's or a phone's, whose film is in a window, a page or a viewer
 
 
-def film_box(rng: np.random.Generator, panel: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Where the film's picture is on the panel, x0, y0, x1, y1: all of it, or between black bars."""
+def film_box(
+    rng: np.random.Generator, panel: tuple[int, ...], windows: bool = True
+) -> tuple[tuple[int, int, int, int], bool]:
+    """Where the film's picture is on the panel, x0, y0, x1, y1: all of it, between bars, or in a window.
+
+    windows: whether there may be one. Returns the box, and whether it is a window.
+    """
     height, width = panel
-    if rng.random() > BARRED_SHARE:
-        return 0, 0, width, height
-    ratio = FILM_ASPECTS[int(rng.integers(len(FILM_ASPECTS)))] / (16 / 9)
-    bar_x, bar_y = (0, (1 - 1 / ratio) / 2) if ratio > 1 else ((1 - ratio) / 2, 0)
-    return round(bar_x * width), round(bar_y * height), round((1 - bar_x) * width), round((1 - bar_y) * height)
+    kind = rng.random()
+    windowed = windows and kind < WINDOW_SHARE
+    if not windowed and kind > WINDOW_SHARE + BARRED_SHARE:
+        return (0, 0, width, height), False
+    ratio = FILM_ASPECTS[int(rng.integers(len(FILM_ASPECTS)))] * height / width
+    across, down = (1.0, 1 / ratio) if ratio > 1 else (ratio, 1.0)
+    size = rng.uniform(0.5, 0.97) if windowed else 1.0
+    wide, high = max(round(across * size * width), 8), max(round(down * size * height), 8)
+    at = rng.uniform(0, 1, 2) if windowed and rng.random() < 0.5 else (0.5, 0.5)
+    x0, y0 = round((width - wide) * at[0]), round((height - high) * at[1])
+    return (x0, y0, x0 + wide, y0 + high), windowed
+
+
+def desktop(
+    rng: np.random.Generator, panel: Light, box: tuple[int, int, int, int], picture: Light, other: Light
+) -> None:
+    """What a computer or a phone shows around a window, in place; the film is painted later.
+
+    box: of the film, x0, y0, x1, y1. picture: for the desk's background. other: for small pictures beside the film.
+    """
+    height, width = panel.shape[:2]
+    x0, y0, x1, _ = box
+    kind = rng.random()
+    if kind < 0.6:  # a viewer's black
+        panel[:] = np.float32(np.exp(rng.uniform(np.log(5e-4), np.log(0.04)))) * tint(rng, 0.2)
+    elif kind < 0.85:  # a page's white
+        panel[:] = np.float32(rng.uniform(0.4, 1.0)) * tint(rng, 0.05)
+    else:
+        panel[:] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    ink = np.float32(rng.uniform(0.2, 0.9) if panel.mean() < 0.2 else rng.uniform(0, 0.3))
+    for _ in range(int(rng.integers(0, 5)) if kind < 0.85 else 0):  # small pictures
+        wide = max(int((x1 - x0) * rng.uniform(0.08, 0.35)), 4)
+        high = max(int(wide * rng.uniform(0.5, 1.0)), 4)
+        _put(panel, np.asarray(cv2.resize(other, (wide, high), interpolation=cv2.INTER_AREA), np.float32), rng)
+    for _ in range(int(rng.integers(0, 12))):  # lines of text
+        wide, high = max(int(width * rng.uniform(0.05, 0.4)), 2), max(int(height * rng.uniform(0.006, 0.02)), 1)
+        words = (rng.random((1, wide, 1)) < 0.7).astype(np.float32)
+        _put(panel, np.repeat(ink * words, 3, axis=2).repeat(high, axis=0), rng)
+    if rng.random() < 0.4:  # the window's title
+        high = max(int(height * rng.uniform(0.02, 0.07)), 1)
+        panel[max(y0 - high, 0) : y0, x0:x1] = np.float32(rng.uniform(0, 1) ** 2) * tint(rng, 0.1)
+    if rng.random() < 0.5:  # a task bar with its icons
+        high = max(int(height * rng.uniform(0.03, 0.08)), 2)
+        panel[-high:] = np.float32(rng.uniform(0, 0.8) ** 3) * tint(rng, 0.1)
+        icon = max(high // 2, 1)
+        for x in rng.integers(0, max(width - icon, 1), int(rng.integers(3, 14))):
+            panel[-high + icon // 2 : -high + icon // 2 + icon, x : x + icon] = rng.uniform(0, 1, 3)
+
+
+def _put(panel: Light, face: Light, rng: np.random.Generator) -> None:
+    """Puts a small face somewhere on the panel, in place."""
+    face = face[: panel.shape[0], : panel.shape[1]]
+    y, x = (int(rng.integers(0, side - part + 1)) for side, part in zip(panel.shape[:2], face.shape[:2], strict=True))
+    panel[y : y + face.shape[0], x : x + face.shape[1]] = face
 
 
 def black(rng: np.random.Generator, panel: tuple[int, int]) -> Light:
@@ -84,6 +139,12 @@ def glare(rng: np.random.Generator, panel: Light) -> None:
         axes = (int(width * rng.uniform(0.02, 0.2)) + 1, int(height * rng.uniform(0.02, 0.3)) + 1)
         cv2.ellipse(spots, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.05, 1.0)), -1)
     panel += cv2.GaussianBlur(spots, (0, 0), width * rng.uniform(0.005, 0.06))[..., None] * tint(rng, 0.2)
+    if rng.random() < 0.4:  # a lamp itself, with its halo
+        lamp = np.zeros((height, width), np.float32)
+        centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
+        cv2.circle(lamp, centre, max(int(width * rng.uniform(0.008, 0.05)), 1), float(rng.uniform(0.5, 4)), -1)
+        halo = cv2.GaussianBlur(lamp, (0, 0), width * rng.uniform(0.02, 0.12))
+        panel += (np.asarray(lamp + halo * np.float32(rng.uniform(0.5, 3))))[..., None] * tint(rng, 0.1)
 
 
 def moire(rng: np.random.Generator, panel: Light) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from export.data import films_in, held_out, stills_in
+from export.pairs import ScreenPair, read_pairs, read_picture
 from export.scenes import Quad, Scene, SceneMaker, SceneSources
 from pipeline.errors import InputError
 from pipeline.frames import RgbImage
@@ -20,15 +21,21 @@ from pipeline.media import probe
 FRAMES_A_FILM = 8
 HELD_OUT_FILMS = 0.1  # as for the encoder, so that no film is seen by one and held out for the other
 HELD_OUT_PICTURES = 0.2  # of photographs and of television recordings
+HELD_OUT_PAIRS = 0.4  # of photographs of other screens
+SAME_PICTURE = 8.0  # mean grey levels; of pairs whose pictures differ less the screens showed the same
 WITH_A_SCREEN = {"room_006.jpg", "room_032.jpg", "0117.jpg", "0110.jpg"}  # lit ones; rooms looked at one by one
-SCENE_SIZES = ((144, 256), (180, 320), (192, 256), (240, 136), (144, 256), (168, 300))  # (H, W), multiples of 4
+# (H, W), multiples of 4
+SCENE_SIZES = ((144, 256), (180, 320), (192, 256), (240, 136), (144, 256), (168, 300), (256, 192))
 
 
-def load_scene_sources(films: Path, stills: Path, rooms: Path, televisions: Path) -> tuple[SceneSources, SceneSources]:
+def load_scene_sources(
+    films: Path, stills: Path, rooms: Path, televisions: Path, pairs: Path | None = None
+) -> tuple[SceneSources, SceneSources]:
     """Reads the folders; returns what to train on and what is held out.
 
     televisions: a CSV file `file,x0,y0,...,x3,y3` beside a folder of its name that holds the pictures; held out by
-    recording, which is the file's name without its last digits. Raises InputError for what is missing.
+    recording, which is the file's name without its last digits. pairs: a folder for `read_pairs`.
+    Raises InputError for what is missing.
     """
     paths = films_in(films)
     unseen = held_out(tuple(path.name for path in paths), HELD_OUT_FILMS)
@@ -36,19 +43,30 @@ def load_scene_sources(films: Path, stills: Path, rooms: Path, televisions: Path
     for path, out in zip(paths, unseen, strict=True):
         shown[bool(out)].extend(_film_frames(path))
     for path in stills_in(stills):
-        shown[_is_held_out(path.name)].append(_read(path))
+        shown[_is_held_out(path.name)].append(read_picture(path))
     places: tuple[list[RgbImage], list[RgbImage]] = ([], [])
     for path in stills_in(rooms):
         if path.name in WITH_A_SCREEN:
             continue
-        places[_is_held_out(path.name)].append(_read(path))
+        places[_is_held_out(path.name)].append(read_picture(path))
     real: tuple[tuple[list[RgbImage], list[Quad]], ...] = ([], []), ([], [])
     for path, corners in read_corners(televisions):
         pictures, quads = real[_is_held_out(path.stem.rstrip("0123456789"))]
-        pictures.append(_read(path))
+        pictures.append(read_picture(path))
         quads.append(corners)
-    training, checking = (SceneSources(shown[k], places[k], *real[k]) for k in (False, True))
+    photographed = read_pairs(pairs) if pairs else []
+    checked = {pair.name for pair in held_out_pairs(photographed)}
+    parts = [[pair for pair in photographed if (pair.name in checked) is out] for out in (False, True)]
+    others = [([pair.photo for pair in part], [pair.corners for pair in part]) for part in parts]
+    training, checking = (SceneSources(shown[k], places[k], *real[k], *others[k]) for k in (False, True))
     return training, checking
+
+
+def held_out_pairs(pairs: list[ScreenPair]) -> list[ScreenPair]:
+    """Those that the detector is not trained on; all that show the same picture are, or none."""
+    small = [cv2.resize(pair.original, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32) for pair in pairs]
+    first = [next(k for k, other in enumerate(small) if np.abs(other - one).mean() < SAME_PICTURE) for one in small]
+    return [pair for pair, k in zip(pairs, first, strict=True) if _is_held_out(pairs[k].name, HELD_OUT_PAIRS)]
 
 
 def read_corners(table: Path) -> list[tuple[Path, Quad]]:
@@ -109,12 +127,5 @@ def _film_frames(path: Path) -> list[RgbImage]:
     return [np.ascontiguousarray(image[y0:y1, x0:x1]) for image in found]
 
 
-def _read(path: Path) -> RgbImage:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise InputError(f"{path} is not a picture; remove it from the folder")
-    return np.asarray(image, np.uint8)
-
-
-def _is_held_out(name: str) -> bool:
-    return hashlib.sha256(name.encode()).digest()[0] < HELD_OUT_PICTURES * 256
+def _is_held_out(name: str, share: float = HELD_OUT_PICTURES) -> bool:
+    return hashlib.sha256(name.encode()).digest()[0] < share * 256

@@ -13,14 +13,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from export.panels import Light, black, film_box, glare, moire, overlay, slide, tint
+from export.panels import Light, black, desktop, film_box, glare, moire, overlay, slide, tint
 from pipeline.frames import RgbImage
 
 Quad = npt.NDArray[np.float64]  # (4, 2), x and y, clockwise from top left
 GAMMA = 2.2
-PANEL_ASPECTS = (16 / 9, 16 / 9, 16 / 9, 16 / 10, 4 / 3, 21 / 9)
+PANEL_ASPECTS = (*(16 / 9,) * 6, *(16 / 10,) * 2, 4 / 3, 4 / 3, 21 / 9, 1.0, 3 / 4, 9 / 16, 9 / 19.5)
+REAL_SHARE = 0.3  # of the scenes that are made of a real photograph of a screen, where there are any
 SLIDE_SHARE = 0.18  # of what screens show
 LEAST_IN_VIEW = 0.45  # of the film's picture; less is no screen to find
+LEAST_WIDTH = 0.12  # of the picture's width, or of its height, that the film's takes up
 TEXTURE_MARGIN = 0.1  # of the panel's width, round it in its texture: bezel and shadow
 
 
@@ -30,12 +32,22 @@ class SceneSources:
 
     films: what screens show. rooms: photographs without a screen.
     televisions, corners: photographs of televisions and where the film's picture is in each, (4, 2) pixels.
+    photos, photo_corners: the same of other screens, of computers and phones.
     """
 
     films: Sequence[RgbImage] = field(repr=False)
     rooms: Sequence[RgbImage] = field(repr=False)
     televisions: Sequence[RgbImage] = field(default=(), repr=False)
     corners: Sequence[Quad] = field(default=(), repr=False)
+    photos: Sequence[RgbImage] = field(default=(), repr=False)
+    photo_corners: Sequence[Quad] = field(default=(), repr=False)
+
+    def real_screen(self, rng: np.random.Generator) -> tuple[RgbImage, Quad]:
+        """A photograph of a television, or as often of another screen, and its corners."""
+        televisions = bool(self.televisions) and (not self.photos or rng.random() < 0.5)
+        pictures, quads = (self.televisions, self.corners) if televisions else (self.photos, self.photo_corners)
+        which = int(rng.integers(len(pictures)))
+        return pictures[which], quads[which]
 
 
 @dataclass(frozen=True)
@@ -55,10 +67,10 @@ class SceneMaker:
         self._difficulty = difficulty
 
     def draw(self, size: tuple[int, int]) -> Scene:
-        """One scene: a simulated room with a screen, a real television with its own or another film, or no screen."""
+        """One scene: a simulated room with a screen, a real screen with its own or another film, or no screen."""
         rng, kind = self._rng, self._rng.random()
-        if self._sources.televisions and kind < 0.22:
-            scene = self._television(size)
+        if (self._sources.televisions or self._sources.photos) and kind < REAL_SHARE:
+            scene = self._real(size)
             if scene is not None:
                 return scene
         if kind > 0.82:
@@ -126,8 +138,13 @@ class SceneMaker:
         width = int(np.clip(np.linalg.norm(quad[1] - quad[0]) * 1.3, 32, 420))
         aspect = _aspect_of(quad)
         panel = np.zeros((max(int(width / aspect), 16), width, 3), np.float32)
-        box = film_box(rng, panel.shape[:2])
+        whole = np.array([width, len(panel), width, len(panel)])
+        box, windowed = film_box(rng, panel.shape[:2], windows=not projector)
+        if not _can_be_found(_inside(quad, np.array(box) / whole), room.shape[:2]):
+            box, windowed = (0, 0, width, len(panel)), False
         x0, y0, x1, y1 = box
+        if windowed:
+            desktop(rng, panel, box, *(_linear(_pick(rng, self._sources.films)) for _ in range(2)))
         picture = _linear(_shrunk(_zoomed(rng, film), (x1 - x0, y1 - y0)))
         picture **= np.float32(np.exp(rng.normal(0, 0.25)))
         panel[y0:y1, x0:x1] = picture
@@ -135,7 +152,7 @@ class SceneMaker:
             overlay(rng, panel[y0:y1, x0:x1])
         panel *= np.float32(np.exp(rng.uniform(np.log(0.25), np.log(1.6)))) * tint(rng, 0.12)
         panel += black(rng, panel.shape[:2])
-        if rng.random() < 0.3:
+        if rng.random() < 0.4:
             glare(rng, panel)
         if rng.random() < 0.4:
             moire(rng, panel)
@@ -147,20 +164,19 @@ class SceneMaker:
         if not projector and rng.random() < 0.35:
             _stand(rng, room, quad)
         room += np.array(cv2.mean(panel)[:3]) * np.float32(rng.uniform(0, 0.08))  # its light on the walls
-        return _inside(quad, np.array(box) / np.array([width, len(panel), width, len(panel)]))
+        return _inside(quad, np.array(box) / whole)
 
-    def _television(self, size: tuple[int, int]) -> Scene | None:
+    def _real(self, size: tuple[int, int]) -> Scene | None:
         """A real photograph, moved and zoomed; in two of three its screen shows another film."""
         rng = self._rng
-        which = int(rng.integers(len(self._sources.televisions)))
-        photo, corners = self._sources.televisions[which], self._sources.corners[which]
+        photo, corners = self._sources.real_screen(rng)
         light = _linear(photo)
         if rng.random() < 0.65:
             film = _linear(_zoomed(rng, self._film()))
             film *= np.float32(np.exp(rng.uniform(np.log(0.3), np.log(1.2)))) * tint(rng, 0.15)
             side = int(np.clip(np.linalg.norm(corners[1] - corners[0]) * 1.2, 32, 400))
-            panel = np.zeros((max(side * 9 // 16, 16), side, 3), np.float32)
-            x0, y0, x1, y1 = box = film_box(rng, panel.shape[:2])
+            panel = np.zeros((max(int(side / _aspect_of(corners)), 16), side, 3), np.float32)
+            x0, y0, x1, y1 = box = film_box(rng, panel.shape[:2], windows=False)[0]
             panel[y0:y1, x0:x1] = cv2.resize(film, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
             panel += black(rng, panel.shape[:2])
             middle = corners.mean(0)
@@ -170,7 +186,7 @@ class SceneMaker:
         for _ in range(8):
             warp = _random_view(rng, photo.shape[:2], corners, size)
             screen = cv2.perspectiveTransform(corners[None], warp)[0]
-            if _share_in_view(screen, size) > LEAST_IN_VIEW and np.ptp(screen[:, 0]) > 0.12 * size[1]:
+            if _can_be_found(screen, size):
                 break
         else:
             return None
@@ -219,7 +235,8 @@ def screen_quad(
 ) -> Quad:
     """Corners of a flat screen before a pinhole camera, (4, 2) pixels, clockwise from its top left.
 
-    widths: of its outline, of the picture's width. tilt: degrees, at most, between its normal and the line of sight.
+    widths: of its outline, of the picture's width, or of its height for an upright one.
+    tilt: degrees, at most, between its normal and the line of sight.
     in_view: least share of it inside the picture.
     """
     height, width = size
@@ -236,7 +253,7 @@ def screen_quad(
         distance = 1.0
         for _ in range(6):
             seen = focal * space[:, :2] / np.maximum(space[:, 2:] + distance, 0.05)
-            distance *= np.ptp(seen[:, 0]) / wanted
+            distance *= (np.ptp(seen[:, 0]) if aspect >= 1 else np.ptp(seen[:, 1]) * width / height) / wanted
         if distance < 0.6:
             continue
         seen = seen @ np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]]) * width
@@ -258,10 +275,16 @@ def _share_in_view(quad: Quad, size: tuple[int, int]) -> float:
     return float(cv2.intersectConvexConvex(quad.astype(np.float32), frame)[0]) / area
 
 
+def _can_be_found(quad: Quad, size: tuple[int, int]) -> bool:
+    """Whether enough of it is in view, and it is not too small."""
+    large = np.ptp(quad[:, 0]) > LEAST_WIDTH * size[1] or np.ptp(quad[:, 1]) > LEAST_WIDTH * size[0]
+    return bool(large) and _share_in_view(quad, size) > LEAST_IN_VIEW
+
+
 def _aspect_of(quad: Quad) -> float:
     across = np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[3])
     down = np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])
-    return float(np.clip(float(across) / max(float(down), 1.0), 0.6, 3))
+    return float(np.clip(float(across) / max(float(down), 1.0), 0.4, 3))
 
 
 def _inside(quad: Quad, box: npt.NDArray[np.float64]) -> Quad:
@@ -361,7 +384,8 @@ def _random_view(rng: np.random.Generator, photo: tuple[int, ...], corners: Quad
     """A projective map, (3, 3), from a photograph to a picture of `size` that shows the screen at a random scale."""
     height, width = size
     wanted = np.exp(rng.uniform(np.log(0.22), np.log(1.2))) * width
-    scale = max(wanted / max(np.ptp(corners[:, 0]), 1), 0.7 * width / photo[1])
+    extent = max(np.ptp(corners[:, 0]), np.ptp(corners[:, 1]) * width / height)
+    scale = max(wanted / max(extent, 1), 0.7 * width / photo[1])
     middle = corners.mean(0)
     target = np.array([width, height]) * (0.5 + rng.uniform(-0.35, 0.35, 2) * min(1.0, 0.6 * width / wanted))
     if scale <= 0.75 * width / photo[1]:  # the whole photograph, as it is

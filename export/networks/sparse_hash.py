@@ -7,7 +7,7 @@ b = W x, z_0 = shrink(b), z_{t+1} = shrink(b + S z_t), h = tanh(z_T), with W, S 
 
 # N batch, S side of the input in pixels, C channels, B bits
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +16,8 @@ from torch.nn import functional
 
 from export.networks.maxout import Maxout
 from pipeline.codes import CODE_BITS
+
+PIECES = 2  # of every maxout unit
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class SparseHashConfig:
     """
 
     side: int = 64
-    channels: tuple[int, int, int, int] = (16, 32, 64, 96)
-    features: int = 128
+    channels: tuple[int, int, int, int] = (16, 48, 96, 128)
+    features: int = 160
     shrinkage_steps: int = 2
     dropout: float = 0.1
     local_contrast: int = 13
@@ -59,7 +61,7 @@ class HashOutput(NamedTuple):
 class MaxPoolingCnn(nn.Module):
     """Convolution, maxout, max-pooling, four times: (N, I, S, S) -> (N, C, S / 16, S / 16)."""
 
-    def __init__(self, inputs: int, channels: tuple[int, ...], pieces: int = 2) -> None:
+    def __init__(self, inputs: int, channels: tuple[int, ...], pieces: int = PIECES) -> None:
         super().__init__()
         stages: list[nn.Module] = []
         incoming = inputs
@@ -118,8 +120,8 @@ class SparseHashNetwork(nn.Module):
         flat = config.channels[-1] * (config.side // 16) ** 2
         self.mix = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(flat, config.features * 2),
-            Maxout(2),
+            nn.Linear(flat, config.features * PIECES),
+            Maxout(PIECES),
             nn.BatchNorm1d(config.features),
             nn.Dropout(config.dropout),
         )
@@ -164,15 +166,36 @@ def local_contrast(luma: torch.Tensor, window: int) -> torch.Tensor:
     return centred / (deviation + 0.02)  # luma in 0..1: 0.02 is 5 grey levels, noise and blocks of a camera
 
 
-def with_local_contrast(network: SparseHashNetwork, window: int) -> SparseHashNetwork:
-    """A network that also gets the local contrast, and codes as before until it is trained on.
+def grown(network: SparseHashNetwork, config: SparseHashConfig) -> SparseHashNetwork:
+    """A network with more units, or with the second input, that codes as the given one until it is trained on.
 
-    Raises ValueError when the network has that input already.
+    Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR 2016, keep the function by
+    splitting units. Here new units begin with random weights, and nobody listens to them yet: so no two are alike.
+    Raises ValueError when the network does not fit into one of that configuration.
     """
-    if network.config.local_contrast:
-        raise ValueError(f"the network has a local contrast already, {network.config.local_contrast = }")
-    wider = SparseHashNetwork(replace(network.config, local_contrast=window))
-    state, first = network.state_dict(), "body.stages.0.weight"
-    state[first] = torch.cat([state[first], torch.zeros_like(state[first])], dim=1)
-    wider.load_state_dict(state)
-    return wider.train(network.training)
+    if not _fits(network.config, config):
+        raise ValueError(f"{network.config} does not fit into {config}")
+    larger = SparseHashNetwork(config)
+    state = larger.state_dict()
+    for name, values in network.state_dict().items():
+        layer = larger.get_submodule(name.rpartition(".")[0])
+        maxed = layer is larger.mix[1] or isinstance(layer, nn.Conv2d)
+        if values.dim():
+            _take_over(state[name], values, PIECES if maxed else 1)
+    return larger.train(network.training)
+
+
+def _fits(config: SparseHashConfig, larger: SparseHashConfig) -> bool:
+    same = (config.side, config.shrinkage_steps) == (larger.side, larger.shrinkage_steps)
+    second_input = config.local_contrast in (0, larger.local_contrast)
+    sizes = zip((*config.channels, config.features), (*larger.channels, larger.features), strict=True)
+    return same and second_input and all(one <= other for one, other in sizes)
+
+
+def _take_over(larger: torch.Tensor, values: torch.Tensor, pieces: int) -> None:
+    """Parameters (pieces x units, ...) written over the first units of each piece, whose further inputs become 0."""
+    units = len(values) // pieces
+    own = larger.view(pieces, -1, *larger.shape[1:])[:, :units]
+    if values.dim() > 1:
+        own = own.zero_()[:, :, : values.shape[1]]
+    own.copy_(values.reshape(pieces, units, *values.shape[1:]))

@@ -15,6 +15,8 @@ from pipeline.detector import DETECTOR, ScreenDetector
 from pipeline.encoder import ENCODER
 from pipeline.errors import EXIT_DONE, EXIT_INPUT
 from tests.commands import BIKES, BUNNY, CARPHONE, Vnome, cut_clip
+from tests.export.test_pairs import photographed, picture
+from tests.export.test_pairs import save as save_picture
 from tests.export.test_scene_data import save, table
 
 
@@ -34,19 +36,22 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_train_then_export_gives_a_bundle(vnome: Vnome, films: Path, tmp_path: Path) -> None:
+def test_train_then_export_gives_a_bundle(vnome: Vnome, films: Path, pair_folder: Path, tmp_path: Path) -> None:
     trained = vnome("train", "--films", films, "--out", tmp_path / "run", "--steps", "2")
     assert trained.code == EXIT_DONE
     assert "step 2/2" in trained.out
-    ran = vnome(
-        "export", tmp_path / "run", "--films", films, "--out", tmp_path / "bundle", "--decision", "0.5,-1,1,0,0.9"
-    )
+    measured = ("--pairs", pair_folder, "--decision", "0.5,-1,1,0,0.9")
+    ran = vnome("export", tmp_path / "run", "--films", films, "--out", tmp_path / "bundle", *measured)
     assert ran.code == EXIT_DONE, ran.err
     bundle = load_bundle(tmp_path / "bundle", ENCODER)
     assert bundle.card["decision"] == {"film": [0.5, -1.0], "moment": [1.0, 0.0], "accept": 0.9}
     assert bundle.card["training"]["config"]["steps"] == 2
     assert bundle.card["quality"]["on"].startswith("1 films that training never saw")
-    assert bundle.card["bytes"] < 3 << 20
+    assert bundle.card["bytes"] < 4_000_000
+    real = bundle.card["real_screens"]
+    assert real["true_corners"]["photographs"] == 8
+    assert 0 < real["by_the_detector"]["photographs"] < 8
+    assert real["true_corners_of_those"]["photographs"] == real["whole_photographs"]["photographs"]
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +65,23 @@ def scene_folders(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
     return ["--stills", folder / "stills", "--rooms", folder / "rooms", "--televisions", televisions]
 
 
+@pytest.fixture(scope="module")
+def pair_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight photographs of screens beside what those showed."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for seed in range(8):
+        save_picture(folder, f"{seed}_original.png", picture(seed))
+        save_picture(folder, f"{seed}_photo.png", photographed(picture(seed)))
+    return folder
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_train_then_export_gives_a_detector(
-    vnome: Vnome, films: Path, scene_folders: list[str | Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    vnome: Vnome, films: Path, scene_folders: list[str | Path], pair_folder: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(detector_bundle, "SCENES", 20)
+    scene_folders = [*scene_folders, "--pairs", pair_folder]
     run, out = tmp_path / "run", tmp_path / "bundle"
     trained = vnome("train", "--model", "detector", "--films", films, *scene_folders, "--out", run, "--steps", "2")
     assert trained.code == EXIT_DONE, trained.err
@@ -74,6 +91,7 @@ def test_train_then_export_gives_a_detector(
     bundle = load_bundle(out, DETECTOR)
     assert bundle.card["training"]["config"]["steps"] == 2
     assert bundle.card["quality"]["simulated"]["scenes"] == 20
+    assert 0 < bundle.card["quality"]["other_screens"]["photographs"] < 8
     (seen,) = ScreenDetector(bundle).detect([np.zeros((90, 160, 3), np.uint8)])
     assert 0 <= seen.confidence <= 1
     one_room = [*scene_folders[:3], tmp_path / "room", *scene_folders[4:]]

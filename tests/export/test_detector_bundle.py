@@ -108,9 +108,8 @@ def test_without_televisions_their_figures_are_left_open(tmp_path: Path, monkeyp
     quality = detector_bundle.detector_quality(
         Told([Sighting(QUAD.astype(np.float32), 0.9)] * 20), SceneSources(made.films, made.rooms)
     )
-    assert quality["televisions"] == {
-        "photographs": 0, "median_error": None, "within_10_percent": None, "found": None,
-    }  # fmt: skip
+    open_figures = dict.fromkeys(("median_error", "within_3_percent", "within_10_percent", "found"))
+    assert quality["televisions"] == quality["other_screens"] == {"photographs": 0, **open_figures}
     assert quality["simulated"]["found"] == 1.0
     assert quality["rooms_without_a_screen"]["none"] == 0.0
 

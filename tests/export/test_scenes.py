@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+import export.scenes
+from export.panels import desktop, film_box
 from export.scenes import LEAST_IN_VIEW, Quad, Scene, SceneMaker, SceneSources, screen_quad
 from pipeline.frames import RgbImage
 
@@ -115,6 +117,57 @@ def test_screens_are_as_far_in_view_as_promised_and_convex() -> None:
 def test_films_picture_in_a_scene_is_in_view_too() -> None:
     shares = [share_in_view(scene.screen) for scene in scenes(sources(), 150) if scene.screen is not None]
     assert min(shares) > 0.8 * LEAST_IN_VIEW  # of a panel with bars a part may be the one that is out of view
+
+
+def test_upright_screens_are_measured_by_their_height(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export.scenes, "PANEL_ASPECTS", (9 / 16,))
+    rng = np.random.default_rng(4)
+    spans = np.array([np.ptp(screen_quad(rng, SIZE, widths=(0.3, 0.6)), axis=0) / (160, 90) for _ in range(100)])
+    assert (spans[:, 1] > 0.25).all()  # of 0.3 to 0.6 of the height, and then rolled
+    assert (spans[:, 1] < 0.65).all()
+    assert (spans[:, 0] < 0.4).all()
+
+
+def test_film_is_in_a_window_of_some_panels_and_fits_into_it() -> None:
+    rng = np.random.default_rng(0)
+    windows = 0
+    for panel in ((120, 200), (200, 100)):
+        for _ in range(200):
+            (x0, y0, x1, y1), windowed = film_box(rng, panel)
+            assert 0 <= x0 < x1 <= panel[1]
+            assert 0 <= y0 < y1 <= panel[0]
+            if windowed:
+                windows += 1
+                assert (x1 - x0) < panel[1] or (y1 - y0) < panel[0]
+                shown = np.zeros((*panel, 3), np.float32)
+                tone = np.full((8, 8, 3), 0.5, np.float32)
+                desktop(rng, shown, (x0, y0, x1, y1), tone, tone)
+                assert np.isfinite(shown).all()
+                assert shown.max() > 0  # even a viewer's black is lit
+            else:
+                assert (x0, x1) == (0, panel[1]) or (y0, y1) == (0, panel[0])  # whole, or bars on two sides
+    assert 50 < windows < 130
+    assert not any(film_box(rng, (120, 200), windows=False)[1] for _ in range(100))
+
+
+def test_real_scenes_are_of_televisions_and_of_other_screens() -> None:
+    """Screens of two real photographs, red and blue on grey, with their own film or another one, moved and zoomed."""
+    quad = np.array([[60, 40], [190, 50], [185, 130], [55, 125]], float)
+    photos = []
+    for colour in ((255, 0, 0), (0, 0, 255)):
+        photo = np.full((160, 240, 3), 90, np.uint8)
+        cv2.fillConvexPoly(photo, quad.astype(np.int32), colour)
+        photos.append(photo)
+    grey = [np.full((90, 160, 3), 128, np.uint8)]
+    made_of = SceneSources(grey, grey, photos[:1], [quad], photos[1:], [quad])
+    seen = {"red": 0, "blue": 0}
+    for scene in scenes(made_of, 150, difficulty=0.0):
+        if scene.screen is not None:
+            red, _, blue = scene.image[inside(scene.screen, SIZE)].astype(float).mean(axis=0)
+            seen["red"] += bool(red > 3 * blue)
+            seen["blue"] += bool(blue > 3 * red)
+    assert seen["red"] > 4
+    assert seen["blue"] > 4
 
 
 def test_harder_scenes_are_noisier() -> None:

@@ -7,9 +7,9 @@ from export.losses import LossWeights, sparse_hash_loss
 from export.networks.sparse_hash import (
     SparseHashConfig,
     SparseHashNetwork,
+    grown,
     local_contrast,
     normalise,
-    with_local_contrast,
 )
 
 SMALL = SparseHashConfig(side=16, channels=(4, 4, 4, 8), features=16)
@@ -92,18 +92,43 @@ def test_local_contrast_keeps_what_burnt_out_pictures_still_show() -> None:
     )
 
 
-def test_a_network_codes_as_before_until_it_learns_from_the_local_contrast() -> None:
+@pytest.mark.parametrize(
+    "larger",
+    [replace(SMALL, local_contrast=5), replace(SMALL, local_contrast=5, channels=(4, 6, 8, 12), features=24)],
+    ids=["second input", "more units"],
+)
+def test_a_network_that_has_grown_codes_as_before_and_learns_with_what_is_new(larger: SparseHashConfig) -> None:
     torch.manual_seed(5)
-    before = SparseHashNetwork(replace(SMALL, local_contrast=0)).eval()
-    after = with_local_contrast(before, 5)
+    before = SparseHashNetwork(replace(SMALL, local_contrast=0))
+    with torch.no_grad():
+        before.train()(torch.rand(32, 1, 16, 16))  # batch statistics that are not those of a new network
+    before.eval()
+    after = grown(before, larger)
     pictures = torch.rand(4, 1, 16, 16)
-    assert torch.equal(before(pictures).v, after(pictures).v)
-    after.train()(pictures).h.sum().backward()
-    gradient = next(after.body.parameters()).grad
-    assert gradient is not None
-    assert gradient[:, 1].abs().sum() > 0
-    with pytest.raises(ValueError, match="has a local contrast already"):
-        with_local_contrast(after, 5)
+    torch.testing.assert_close(after(pictures).v, before(pictures).v, rtol=1e-4, atol=1e-5)
+    optimiser = torch.optim.SGD(after.train().parameters(), lr=0.01)
+    for _ in range(2):  # the first step opens the way to the new units, the second reaches their weights
+        optimiser.zero_grad()
+        after(pictures).h.square().sum().backward()
+        optimiser.step()
+    gradients = {name: values.grad for name, values in after.named_parameters() if values.grad is not None}
+    assert gradients["body.stages.0.weight"][:, 1].abs().sum() > 0
+    if larger.features > SMALL.features:
+        assert gradients["mix.1.weight"][SMALL.features : larger.features].abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SMALL, side=32),
+        replace(SMALL, features=8),
+        replace(SMALL, channels=(4, 4, 4, 4)),
+        replace(SMALL, local_contrast=5),
+    ],
+)
+def test_exception_for_a_network_that_does_not_fit(other: SparseHashConfig) -> None:
+    with pytest.raises(ValueError, match="does not fit into"):
+        grown(SparseHashNetwork(SMALL), other)
 
 
 def test_loss_is_the_formula_on_a_hand_made_batch() -> None:
