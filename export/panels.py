@@ -11,6 +11,9 @@ FILM_ASPECTS = (16 / 9, 4 / 3, 1.85, 2.0, 2.39, 2.39, 2.39, 1.0, 3 / 4, 9 / 16) 
 BARRED_SHARE = 0.45  # of the panels whose film is not made for them
 WINDOW_SHARE = 0.22  # of those that are a computer's or a phone's, whose film is in a window, a page or a viewer
 
+LEAST_LIT = 0.002  # light of bars that can be told from a bezel
+LEAST_OF_PANEL = 0.6  # of its area: a film between bars that takes up less is found without them
+
 
 def film_box(
     rng: np.random.Generator, panel: tuple[int, ...], windows: bool = True
@@ -31,6 +34,19 @@ def film_box(
     at = rng.uniform(0, 1, 2) if windowed and rng.random() < 0.5 else (0.5, 0.5)
     x0, y0 = round((width - wide) * at[0]), round((height - high) * at[1])
     return (x0, y0, x0 + wide, y0 + high), windowed
+
+
+def screen_box(box: tuple[int, int, int, int], dark: Light, windowed: bool = False) -> tuple[int, int, int, int]:
+    """What counts as the screen, x0, y0, x1, y1: the panel with its bars, or the film alone.
+
+    Where a film ends and its bars begin nobody can see in a dark scene; `pipeline.letterbox` finds it in the course of
+    time. The film alone counts in a window, where it is much smaller than its panel, as on an upright phone, and where
+    bars are as black as nothing, as a projector's. dark: light of the panel where the film is black, see `black`.
+    """
+    x0, y0, x1, y1 = box
+    height, width = dark.shape[:2]
+    small = (x1 - x0) * (y1 - y0) < LEAST_OF_PANEL * height * width
+    return box if windowed or small or dark.mean() < LEAST_LIT else (0, 0, width, height)
 
 
 def desktop(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from export.panels import Light, black, desktop, film_box, glare, moire, overlay, slide, tint
+from export.panels import Light, black, desktop, film_box, glare, moire, overlay, screen_box, slide, tint
 from pipeline.frames import RgbImage
 
 Quad = npt.NDArray[np.float64]  # (4, 2), x and y, clockwise from top left
@@ -52,7 +52,7 @@ class SceneSources:
 
 @dataclass(frozen=True)
 class Scene:
-    """image: uint8 (H, W, 3) RGB. screen: (4, 2) pixels, clockwise from the film's top left; None for no screen."""
+    """image: uint8 (H, W, 3) RGB. screen: (4, 2) pixels, clockwise from top left, see `screen_box`; None for none."""
 
     image: RgbImage = field(repr=False)
     screen: Quad | None
@@ -131,7 +131,7 @@ class SceneMaker:
         _paint(room, np.ascontiguousarray(face, np.float32), quad)
 
     def _screen(self, room: Light, quad: Quad) -> Quad:
-        """Puts a lit screen of this outline into the room, in place; returns the corners of the film's picture."""
+        """Puts a lit screen of this outline into the room, in place; returns its corners, see `screen_box`."""
         rng = self._rng
         film = self._film()
         projector = rng.random() < 0.12
@@ -151,7 +151,8 @@ class SceneMaker:
         if rng.random() < 0.35:
             overlay(rng, panel[y0:y1, x0:x1])
         panel *= np.float32(np.exp(rng.uniform(np.log(0.25), np.log(1.6)))) * tint(rng, 0.12)
-        panel += black(rng, panel.shape[:2])
+        dark = black(rng, panel.shape[:2])
+        panel += dark
         if rng.random() < 0.4:
             glare(rng, panel)
         if rng.random() < 0.4:
@@ -164,7 +165,7 @@ class SceneMaker:
         if not projector and rng.random() < 0.35:
             _stand(rng, room, quad)
         room += np.array(cv2.mean(panel)[:3]) * np.float32(rng.uniform(0, 0.08))  # its light on the walls
-        return _inside(quad, np.array(box) / whole)
+        return _inside(quad, np.array(screen_box(box, dark, windowed or projector)) / whole)
 
     def _real(self, size: tuple[int, int]) -> Scene | None:
         """A real photograph, moved and zoomed; in two of three its screen shows another film."""
@@ -178,11 +179,12 @@ class SceneMaker:
             panel = np.zeros((max(int(side / _aspect_of(corners)), 16), side, 3), np.float32)
             x0, y0, x1, y1 = box = film_box(rng, panel.shape[:2], windows=False)[0]
             panel[y0:y1, x0:x1] = cv2.resize(film, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
-            panel += black(rng, panel.shape[:2])
+            panel += (dark := black(rng, panel.shape[:2]))
             middle = corners.mean(0)
             grown = middle + (corners - middle) * 1.012  # over what the old picture leaves at its edge
             _paint(light, panel, grown)
-            corners = _inside(corners, np.array(box) / np.array([side, len(panel), side, len(panel)]))
+            found = screen_box(box, dark)
+            corners = _inside(corners, np.array(found) / np.array([side, len(panel), side, len(panel)]))
         for _ in range(8):
             warp = _random_view(rng, photo.shape[:2], corners, size)
             screen = cv2.perspectiveTransform(corners[None], warp)[0]
