@@ -1,5 +1,7 @@
 """The part of a picture that shows film: black bars above, below and beside it are set aside."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,9 @@ THINNED = 4  # every so many pixels of a row tell how bright it is
 EDGE_PIXELS = 2  # a bar thinner than this is no bar
 
 SCREEN_SIZE = (128, 72)  # pixels, width and height, of a screen that a camera sees, rectified
-SCREEN_BAR_LIGHT = 0.3  # of the range from dark to bright: a bar with the room's light on it
-SCREEN_CONTRAST = 24.0  # grey levels between dark and bright; less tells nothing about bars
+SCREEN_CONTRAST = 24.0  # grey levels between the outermost rows and those in the middle; less tells nothing about bars
+SCREEN_STEP = 12.0, 0.12  # grey levels, and share of that contrast, by which a film's first row is brighter than a bar
+SCREEN_GRAIN = 0.6  # of a film's own from pixel to pixel: what a bar may have
 SCREEN_LEAST_BAR, SCREEN_MOST_BAR = 0.04, 0.36  # of the screen's side: 1.93 : 1, and 1 : 2 upright, on 16 : 9
 SCREEN_UNEVEN = 0.04  # of the side: the two bars differ by less
 _SCREEN_EDGES = np.array([[0, 0], [SCREEN_SIZE[0], 0], SCREEN_SIZE, [0, SCREEN_SIZE[1]]], np.float32)
@@ -69,38 +72,77 @@ def _span(light: npt.NDArray[np.uint8]) -> tuple[int, int]:
 class ScreenBars:
     """Finds the bars that a screen shows beside a film of another shape, as a camera sees them: not quite black.
 
-    Fed with the screen's place in each picture; bars are even, and stay dark while the film's own rows get bright.
+    Fed with the screen's place in each picture; bars are even and smooth, and stay dark while the film's own rows get
+    bright. Where each ends is measured by itself: so the film is found although the screen's corners are a bit off.
     """
 
     def __init__(self) -> None:
         self._light = np.zeros(SCREEN_SIZE[::-1], np.float32)
+        self._sum = np.zeros(SCREEN_SIZE[::-1], np.float32)
+        self._pictures = 0
 
     def add(self, image: RgbImage, screen: Corners) -> None:
         """Takes one picture, uint8 (H, W, 3), into account."""
-        warp = cv2.getPerspectiveTransform(screen.astype(np.float32), _SCREEN_EDGES)
-        seen = cv2.warpPerspective(image[:, :, 1], warp, SCREEN_SIZE)
-        np.maximum(self._light, cv2.GaussianBlur(seen, (3, 3), 0), out=self._light)
+        middles = np.float32(0.5)  # of pixels, where OpenCV has whole numbers
+        warp = cv2.getPerspectiveTransform(screen.astype(np.float32) - middles, _SCREEN_EDGES - middles)
+        seen = cv2.GaussianBlur(cv2.warpPerspective(image[:, :, 1], warp, SCREEN_SIZE), (3, 3), 0)
+        np.maximum(self._light, seen, out=self._light)
+        self._sum += seen
+        self._pictures += 1
 
     def inside(self, screen: Corners) -> Corners | None:
         """Corners of the film in a picture that shows the screen at these corners, or None when there are no bars."""
-        width, height = SCREEN_SIZE
-        bar_x, bar_y = (_even_bar(np.quantile(self._light, 0.9, axis=axis)) for axis in (0, 1))
-        if bar_x == bar_y == 0:
+        mean = self._sum * np.float32(1 / max(self._pictures, 1))
+        across, down = _bars(self._light.T, mean.T), _bars(self._light, mean)
+        if across is None and down is None:
             return None
-        right, bottom = width - bar_x, height - bar_y
-        film = np.array([[bar_x, bar_y], [right, bar_y], [right, bottom], [bar_x, bottom]])
+        width, height = SCREEN_SIZE
+        left, top, right, bottom = 0.0, 0.0, float(width), float(height)
+        if down is not None and (across is None or down.step >= across.step):  # a dark scene seems to have both
+            top, bottom = down.first, height - down.last
+        elif across is not None:
+            left, right = across.first, width - across.last
+        film = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
         warp = cv2.getPerspectiveTransform(_SCREEN_EDGES, screen.astype(np.float32))
-        return np.asarray(cv2.perspectiveTransform(film[None].astype(np.float32), warp)[0], np.float32)
+        return np.asarray(cv2.perspectiveTransform(film[None], warp)[0], np.float32)
 
 
-def _even_bar(light: npt.NDArray[np.float64]) -> int:
-    """Width of the bars at both ends of a profile of light, 0 when there are none as wide as each other."""
-    dark, bright = float(light.min()), float(light.max())
-    lit = np.flatnonzero(light > dark + SCREEN_BAR_LIGHT * (bright - dark))
-    if bright - dark < SCREEN_CONTRAST or len(lit) == 0:
-        return 0
-    first, last = int(lit[0]), len(light) - 1 - int(lit[-1])
-    uneven = abs(first - last) > SCREEN_UNEVEN * len(light)
-    narrow = min(first, last) < SCREEN_LEAST_BAR * len(light)
-    wide = max(first, last) > SCREEN_MOST_BAR * len(light)
-    return 0 if uneven or narrow or wide else round((first + last) / 2)
+class _Bars(NamedTuple):
+    """first, last: their widths, in rows. step: grey levels from a bar to the film, of the lesser one."""
+
+    first: float
+    last: float
+    step: float
+
+
+def _bars(light: npt.NDArray[np.float32], mean: npt.NDArray[np.float32]) -> _Bars | None:
+    """Even bars above and below, None when there are none. Both (rows, columns): brightest light, and mean light."""
+    profile = np.quantile(light, 0.9, axis=1).astype(np.float32)
+    grain = np.abs(np.diff(mean, axis=1)).mean(axis=1)
+    first, last = _bar(profile, grain), _bar(profile[::-1], grain[::-1])
+    if first is None or last is None or abs(first[0] - last[0]) > SCREEN_UNEVEN * len(profile):
+        return None
+    return _Bars(first[0], last[0], min(first[1], last[1]))
+
+
+def _bar(profile: npt.NDArray[np.float32], grain: npt.NDArray[np.float32]) -> tuple[float, float] | None:
+    """Width of the bar at the beginning of a profile of light, and the step at its end; None for no bar."""
+    rows = len(profile)
+    dark = float(np.median(profile[1:4]))
+    contrast = float(np.median(profile[rows // 4 : rows - rows // 4])) - dark
+    levels, share = SCREEN_STEP
+    lit = np.flatnonzero(profile[1:] > dark + max(levels, share * contrast)) + 1
+    if contrast < SCREEN_CONTRAST or len(lit) == 0:
+        return None
+    row = int(lit[0])
+    if not SCREEN_LEAST_BAR * rows <= row <= SCREEN_MOST_BAR * rows:
+        return None
+    step = float(profile[row + 2]) - dark
+    smooth = grain[1 : row - 1].mean() <= SCREEN_GRAIN * np.median(grain[row + 1 : rows - row - 1])
+    if step < 1.5 * levels or not smooth:
+        return None
+    before = row - 1  # the last row that is less than half lit
+    while profile[before + 1] < dark + step / 2:
+        before += 1
+    rise = float(profile[before + 1] - profile[before])
+    return before + 0.5 + (dark + step / 2 - float(profile[before])) / rise, step

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from pipeline.letterbox import SCREEN_SIZE, ActiveArea, ScreenBars
 
@@ -89,3 +90,52 @@ def test_a_full_screen_uneven_bars_and_a_dark_screen_have_none() -> None:
         bars = ScreenBars()
         bars.add(image, SCREEN)
         assert bars.inside(SCREEN) is None
+
+
+def film_on_screen(bar: int, dark: int, first: int, bright: int) -> np.ndarray:
+    """As `seen_screen`, with a grained film that is `first` bright at its upper and lower ends, `bright` between."""
+    image = np.full((300, 520, 3), 90, np.uint8)
+    image[60:240, 100:420] = dark
+    light = np.full((180 - 2 * bar, 320), first, float)
+    light[20:-20] = bright
+    light += np.random.default_rng(0).normal(0, 6, light.shape)
+    image[60 + bar : 240 - bar, 100:420] = np.clip(light, 0, 255)[..., None]
+    return image
+
+
+def test_bars_are_found_beside_a_film_whose_outer_rows_are_dark() -> None:
+    bars = ScreenBars()
+    bars.add(film_on_screen(24, dark=60, first=100, bright=240), SCREEN)
+    inside = bars.inside(SCREEN)
+    assert inside is not None
+    np.testing.assert_allclose(inside, [[100, 84], [420, 84], [420, 216], [100, 216]], atol=180 / SCREEN_SIZE[1] / 2)
+
+
+def test_the_film_is_found_although_the_screens_corners_are_off() -> None:
+    bars, off = ScreenBars(), SCREEN + np.array([0, 3], np.float32)  # the upper bar looks 6 pixels narrower
+    bars.add(film_on_screen(24, dark=40, first=200, bright=240), off)
+    inside = bars.inside(off)
+    assert inside is not None
+    np.testing.assert_allclose(inside, [[100, 84], [420, 84], [420, 216], [100, 216]], atol=180 / SCREEN_SIZE[1] / 2)
+
+
+def test_rough_dark_rows_are_no_bars() -> None:
+    image = film_on_screen(24, dark=40, first=200, bright=240)
+    rows = np.random.default_rng(1).normal(40, 15, (24, 320)).clip(0, 255)[..., None]
+    image[60:84, 100:420] = rows
+    bars = ScreenBars()
+    bars.add(image, SCREEN)
+    assert bars.inside(SCREEN) is None
+
+
+def test_of_bars_on_all_four_sides_the_sharper_ones_count() -> None:
+    """A dark scene between bars: its left and right thirds hardly show anything."""
+    image = film_on_screen(24, dark=40, first=240, bright=240)
+    image[84:216, 100:140] = image[84:216, 380:420] = 60
+    bars = ScreenBars()
+    bars.add(image, SCREEN)
+    inside = bars.inside(SCREEN)
+    assert inside is not None
+    assert inside[0].tolist() == pytest.approx([100, 84], abs=2) or inside[0].tolist() == pytest.approx(
+        [140, 60], abs=3
+    )

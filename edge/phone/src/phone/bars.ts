@@ -12,8 +12,10 @@ const SPECKS = 50; // one pixel in so many may exceed the light of its row
 
 export const SCREEN_WIDTH = 128; // pixels of a screen that a camera sees, rectified
 export const SCREEN_HEIGHT = 72;
-export const SCREEN_BAR_LIGHT = 0.3; // of the range from dark to bright: a bar with the room's light on it
-export const SCREEN_CONTRAST = 24; // grey levels between dark and bright; less tells nothing about bars
+export const SCREEN_CONTRAST = 24; // grey levels between the outermost rows and those in the middle
+export const SCREEN_STEP_LEVELS = 12; // by which a film's first row is brighter than a bar, at least
+export const SCREEN_STEP_SHARE = 0.12; // of that contrast, the same
+export const SCREEN_GRAIN = 0.6; // of a film's own from pixel to pixel: what a bar may have
 export const SCREEN_LEAST_BAR = 0.04; // of the screen's side
 export const SCREEN_MOST_BAR = 0.36;
 export const SCREEN_UNEVEN = 0.04; // of the side: the two bars differ by less
@@ -94,19 +96,47 @@ function span(light: Uint8Array): [number, number] {
  * Fed with the screen's place in each picture. */
 export class ScreenBars {
   private readonly light = new Float32Array(SCREEN_WIDTH * SCREEN_HEIGHT);
+  private readonly sum = new Float32Array(SCREEN_WIDTH * SCREEN_HEIGHT);
+  private pictures = 0;
 
   add(picture: Picture, screen: Corners): void {
     const seen = blurred(rectified(greenOf(picture), screen));
-    for (let i = 0; i < seen.light.length; i++) this.light[i] = Math.max(this.light[i], seen.light[i]);
+    for (let i = 0; i < seen.light.length; i++) {
+      this.light[i] = Math.max(this.light[i], seen.light[i]);
+      this.sum[i] += seen.light[i];
+    }
+    this.pictures++;
   }
 
   /** Corners of the film in a picture that shows the screen at these corners, or null when there are no bars. */
   inside(screen: Corners): Corners | null {
-    const x = evenBar(this.profile(SCREEN_WIDTH, SCREEN_HEIGHT, 1, SCREEN_WIDTH));
-    const y = evenBar(this.profile(SCREEN_HEIGHT, SCREEN_WIDTH, SCREEN_WIDTH, 1));
-    if (x === 0 && y === 0) return null;
-    const film = box(x, y, SCREEN_WIDTH - x, SCREEN_HEIGHT - y);
+    const across = this.bars(SCREEN_WIDTH, SCREEN_HEIGHT, 1, SCREEN_WIDTH);
+    const down = this.bars(SCREEN_HEIGHT, SCREEN_WIDTH, SCREEN_WIDTH, 1);
+    if (across === null && down === null) return null;
+    const above = down !== null && (across === null || down.step >= across.step); // a dark scene seems to have both
+    const [y, x] = above ? [down, NO_BARS] : [NO_BARS, across ?? NO_BARS];
+    const film = box(x.first, y.first, SCREEN_WIDTH - x.last, SCREEN_HEIGHT - y.last);
     return movedCorners(film, homography(SCREEN_EDGES, screen));
+  }
+
+  /** Even bars at both ends. lines, length: of how many pixels; steps: in memory. */
+  private bars(lines: number, length: number, lineStep: number, pixelStep: number): Bars | null {
+    const profile = this.profile(lines, length, lineStep, pixelStep);
+    const grain = this.grain(lines, length, lineStep, pixelStep);
+    const [first, last] = [bar(profile, grain), bar(profile.slice().reverse(), grain.slice().reverse())];
+    if (first === null || last === null || Math.abs(first.width - last.width) > SCREEN_UNEVEN * lines) return null;
+    return { first: first.width, last: last.width, step: Math.min(first.step, last.step) };
+  }
+
+  /** How much each line's pixels differ from the next, on average, in the mean of all pictures. */
+  private grain(lines: number, length: number, lineStep: number, pixelStep: number): Float32Array {
+    return Float32Array.from({ length: lines }, (_, line) => {
+      let differing = 0;
+      for (let k = 0, at = line * lineStep; k < length - 1; k++, at += pixelStep) {
+        differing += Math.abs(this.sum[at + pixelStep] - this.sum[at]);
+      }
+      return differing / (Math.max(this.pictures, 1) * (length - 1));
+    });
   }
 
   /** How bright nine in ten of each line's pixels stay below. lines, length: of how many pixels; steps: in memory. */
@@ -126,13 +156,13 @@ export class ScreenBars {
 function rectified(plane: Plane, screen: Corners): Plane {
   const back: Homography = homography(SCREEN_EDGES, screen);
   const light = new Uint8Array(SCREEN_WIDTH * SCREEN_HEIGHT);
-  for (let y = 0, to = 0; y < SCREEN_HEIGHT; y++) {
-    for (let x = 0; x < SCREEN_WIDTH; x++, to++) {
+  for (let y = 0.5, to = 0; y < SCREEN_HEIGHT; y++) {
+    for (let x = 0.5; x < SCREEN_WIDTH; x++, to++) {
       const depth = back[6] * x + back[7] * y + back[8];
       light[to] = lightAt(
         plane,
-        (back[0] * x + back[1] * y + back[2]) / depth,
-        (back[3] * x + back[4] * y + back[5]) / depth,
+        (back[0] * x + back[1] * y + back[2]) / depth - 0.5,
+        (back[3] * x + back[4] * y + back[5]) / depth - 0.5,
       );
     }
   }
@@ -166,15 +196,37 @@ function blurred(plane: Plane): Plane {
   return { width, height, light: out };
 }
 
-/** Width of the bars at both ends of a profile of light, 0 when there are none as wide as each other. */
-function evenBar(light: Float32Array): number {
-  const [dark, bright] = [Math.min(...light), Math.max(...light)];
-  const isLit = (value: number) => value > dark + SCREEN_BAR_LIGHT * (bright - dark);
-  const first = light.findIndex(isLit);
-  if (bright - dark < SCREEN_CONTRAST || first < 0) return 0;
-  const last = light.length - 1 - light.findLastIndex(isLit);
-  const uneven = Math.abs(first - last) > SCREEN_UNEVEN * light.length;
-  const narrow = Math.min(first, last) < SCREEN_LEAST_BAR * light.length;
-  const wide = Math.max(first, last) > SCREEN_MOST_BAR * light.length;
-  return uneven || narrow || wide ? 0 : roundHalfEven((first + last) / 2);
+/** Widths of even bars, in lines, and by how many grey levels the film is brighter, at least. */
+interface Bars {
+  readonly first: number;
+  readonly last: number;
+  readonly step: number;
+}
+
+const NO_BARS: Bars = { first: 0, last: 0, step: 0 };
+
+/** The bar at the beginning of a profile of light, or null. */
+function bar(profile: Float32Array, grain: Float32Array): { width: number; step: number } | null {
+  const lines = profile.length;
+  const quarter = Math.floor(lines / 4);
+  const dark = median(profile.subarray(1, 4));
+  const contrast = median(profile.subarray(quarter, lines - quarter)) - dark;
+  const lit = dark + Math.max(SCREEN_STEP_LEVELS, SCREEN_STEP_SHARE * contrast);
+  const line = profile.findIndex((value, k) => k > 0 && value > lit);
+  if (contrast < SCREEN_CONTRAST || line < SCREEN_LEAST_BAR * lines || line > SCREEN_MOST_BAR * lines) return null;
+  const step = profile[line + 2] - dark;
+  const smooth = grain.subarray(1, line - 1);
+  const rough = smooth.reduce((sum, value) => sum + value, 0) / smooth.length;
+  const isSmooth = rough <= SCREEN_GRAIN * median(grain.subarray(line + 1, lines - line - 1));
+  if (step < 1.5 * SCREEN_STEP_LEVELS || !isSmooth) return null;
+  let before = line - 1; // the last line that is less than half lit
+  while (profile[before + 1] < dark + step / 2) before++;
+  const rise = profile[before + 1] - profile[before];
+  return { width: before + 0.5 + (dark + step / 2 - profile[before]) / rise, step };
+}
+
+function median(values: Float32Array): number {
+  const sorted = values.slice().sort();
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
