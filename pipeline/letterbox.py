@@ -1,5 +1,6 @@
 """The part of a picture that shows film: black bars above, below and beside it are set aside."""
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -98,7 +99,7 @@ class ScreenBars:
             return None
         width, height = SCREEN_SIZE
         left, top, right, bottom = 0.0, 0.0, float(width), float(height)
-        if down is not None and (across is None or down.step >= across.step):  # a dark scene seems to have both
+        if down is not None and (across is None or down.grain <= across.grain):  # a dark scene seems to have both
             top, bottom = down.first, height - down.last
         elif across is not None:
             left, right = across.first, width - across.last
@@ -108,41 +109,47 @@ class ScreenBars:
 
 
 class _Bars(NamedTuple):
-    """first, last: their widths, in rows. step: grey levels from a bar to the film, of the lesser one."""
+    """first, last: their widths, in rows. grain: of both together, see `_ends`."""
 
     first: float
     last: float
-    step: float
+    grain: float
 
 
 def _bars(light: npt.NDArray[np.float32], mean: npt.NDArray[np.float32]) -> _Bars | None:
     """Even bars above and below, None when there are none. Both (rows, columns): brightest light, and mean light."""
     profile = np.quantile(light, 0.9, axis=1).astype(np.float32)
     grain = np.abs(np.diff(mean, axis=1)).mean(axis=1)
-    first, last = _bar(profile, grain), _bar(profile[::-1], grain[::-1])
-    if first is None or last is None or abs(first[0] - last[0]) > SCREEN_UNEVEN * len(profile):
+    above, below = _ends(profile, grain), _ends(profile[::-1], grain[::-1])
+    even = [(one, other) for one in above for other in below if abs(one[0] - other[0]) <= SCREEN_UNEVEN * len(profile)]
+    if not even:
         return None
-    return _Bars(first[0], last[0], min(first[1], last[1]))
+    (first, grain), (last, other_grain) = even[0]
+    return _Bars(first, last, grain + other_grain)
 
 
-def _bar(profile: npt.NDArray[np.float32], grain: npt.NDArray[np.float32]) -> tuple[float, float] | None:
-    """Width of the bar at the beginning of a profile of light, and the step at its end; None for no bar."""
-    rows = len(profile)
-    dark = float(np.median(profile[1:4]))
-    contrast = float(np.median(profile[rows // 4 : rows - rows // 4])) - dark
-    levels, share = SCREEN_STEP
-    lit = np.flatnonzero(profile[1:] > dark + max(levels, share * contrast)) + 1
-    if contrast < SCREEN_CONTRAST or len(lit) == 0:
-        return None
-    row = int(lit[0])
-    if not SCREEN_LEAST_BAR * rows <= row <= SCREEN_MOST_BAR * rows:
-        return None
-    step = float(profile[row + 2]) - dark
-    smooth = grain[1 : row - 1].mean() <= SCREEN_GRAIN * np.median(grain[row + 1 : rows - row - 1])
-    if step < 1.5 * levels or not smooth:
-        return None
-    before = row - 1  # the last row that is less than half lit
-    while profile[before + 1] < dark + step / 2:
-        before += 1
-    rise = float(profile[before + 1] - profile[before])
-    return before + 0.5 + (dark + step / 2 - float(profile[before])) / rise, step
+def _ends(profile: npt.NDArray[np.float32], grain: npt.NDArray[np.float32]) -> list[tuple[float, float]]:
+    """Where a bar at the beginning of a profile of light may end, the outermost first: its width, and its grain.
+
+    Light of the room on a bar begins as a film does, but is smooth; and what looks like an end on one side has no
+    counterpart on the other.
+    """
+    rows, (levels, share) = len(profile), SCREEN_STEP
+    quarter = rows // 4
+    dark, film_grain = (float(np.median(part)) for part in (profile[1:4], grain[quarter : rows - quarter]))
+    contrast = float(np.median(profile[quarter : rows - quarter])) - dark
+    least, most = math.ceil(SCREEN_LEAST_BAR * rows), math.floor(SCREEN_MOST_BAR * rows)
+    ends = []
+    for row in range(least, most + 1) if contrast >= SCREEN_CONTRAST else ():
+        outside, step = float(profile[row - 2]), float(profile[row + 2] - profile[row - 2])
+        lit = profile[row] > dark + max(levels, share * contrast)
+        bar_grain, next_grain = float(grain[1 : row - 1].mean()), float(grain[row + 1 : row + 4].mean())
+        smooth = bar_grain <= SCREEN_GRAIN * film_grain <= 2 * next_grain
+        if not lit or not smooth or step < 1.5 * levels:
+            continue
+        before = row - 2  # the last row that is less than half lit
+        while profile[before + 1] < outside + step / 2:
+            before += 1
+        rise = float(profile[before + 1] - profile[before])
+        ends.append((before + 0.5 + (outside + step / 2 - float(profile[before])) / rise, bar_grain))
+    return ends

@@ -113,7 +113,7 @@ export class ScreenBars {
     const across = this.bars(SCREEN_WIDTH, SCREEN_HEIGHT, 1, SCREEN_WIDTH);
     const down = this.bars(SCREEN_HEIGHT, SCREEN_WIDTH, SCREEN_WIDTH, 1);
     if (across === null && down === null) return null;
-    const above = down !== null && (across === null || down.step >= across.step); // a dark scene seems to have both
+    const above = down !== null && (across === null || down.grain <= across.grain); // a dark scene seems to have both
     const [y, x] = above ? [down, NO_BARS] : [NO_BARS, across ?? NO_BARS];
     const film = box(x.first, y.first, SCREEN_WIDTH - x.last, SCREEN_HEIGHT - y.last);
     return movedCorners(film, homography(SCREEN_EDGES, screen));
@@ -123,9 +123,12 @@ export class ScreenBars {
   private bars(lines: number, length: number, lineStep: number, pixelStep: number): Bars | null {
     const profile = this.profile(lines, length, lineStep, pixelStep);
     const grain = this.grain(lines, length, lineStep, pixelStep);
-    const [first, last] = [bar(profile, grain), bar(profile.slice().reverse(), grain.slice().reverse())];
-    if (first === null || last === null || Math.abs(first.width - last.width) > SCREEN_UNEVEN * lines) return null;
-    return { first: first.width, last: last.width, step: Math.min(first.step, last.step) };
+    const [above, below] = [ends(profile, grain), ends(profile.slice().reverse(), grain.slice().reverse())];
+    for (const first of above) {
+      const last = below.find((other) => Math.abs(first.width - other.width) <= SCREEN_UNEVEN * lines);
+      if (last) return { first: first.width, last: last.width, grain: first.grain + last.grain };
+    }
+    return null;
   }
 
   /** How much each line's pixels differ from the next, on average, in the mean of all pictures. */
@@ -196,33 +199,41 @@ function blurred(plane: Plane): Plane {
   return { width, height, light: out };
 }
 
-/** Widths of even bars, in lines, and by how many grey levels the film is brighter, at least. */
+/** Widths of even bars, in lines, and the grain of both together. */
 interface Bars {
   readonly first: number;
   readonly last: number;
-  readonly step: number;
+  readonly grain: number;
 }
 
-const NO_BARS: Bars = { first: 0, last: 0, step: 0 };
+const NO_BARS: Bars = { first: 0, last: 0, grain: 0 };
 
-/** The bar at the beginning of a profile of light, or null. */
-function bar(profile: Float32Array, grain: Float32Array): { width: number; step: number } | null {
+/** Where a bar at the beginning of a profile of light may end, the outermost first: its width, and its grain. */
+function ends(profile: Float32Array, grain: Float32Array): { width: number; grain: number }[] {
   const lines = profile.length;
   const quarter = Math.floor(lines / 4);
+  const middle = (values: Float32Array) => median(values.subarray(quarter, lines - quarter));
   const dark = median(profile.subarray(1, 4));
-  const contrast = median(profile.subarray(quarter, lines - quarter)) - dark;
+  const contrast = middle(profile) - dark;
   const lit = dark + Math.max(SCREEN_STEP_LEVELS, SCREEN_STEP_SHARE * contrast);
-  const line = profile.findIndex((value, k) => k > 0 && value > lit);
-  if (contrast < SCREEN_CONTRAST || line < SCREEN_LEAST_BAR * lines || line > SCREEN_MOST_BAR * lines) return null;
-  const step = profile[line + 2] - dark;
-  const smooth = grain.subarray(1, line - 1);
-  const rough = smooth.reduce((sum, value) => sum + value, 0) / smooth.length;
-  const isSmooth = rough <= SCREEN_GRAIN * median(grain.subarray(line + 1, lines - line - 1));
-  if (step < 1.5 * SCREEN_STEP_LEVELS || !isSmooth) return null;
-  let before = line - 1; // the last line that is less than half lit
-  while (profile[before + 1] < dark + step / 2) before++;
-  const rise = profile[before + 1] - profile[before];
-  return { width: before + 0.5 + (dark + step / 2 - profile[before]) / rise, step };
+  const rough = SCREEN_GRAIN * middle(grain);
+  const found: { width: number; grain: number }[] = [];
+  if (contrast < SCREEN_CONTRAST) return found;
+  for (let line = Math.ceil(SCREEN_LEAST_BAR * lines); line <= Math.floor(SCREEN_MOST_BAR * lines); line++) {
+    const [outside, step] = [profile[line - 2], profile[line + 2] - profile[line - 2]];
+    const barGrain = mean(grain.subarray(1, line - 1));
+    const smooth = barGrain <= rough && rough <= 2 * mean(grain.subarray(line + 1, line + 4));
+    if (profile[line] <= lit || !smooth || step < 1.5 * SCREEN_STEP_LEVELS) continue;
+    let before = line - 2; // the last line that is less than half lit
+    while (profile[before + 1] < outside + step / 2) before++;
+    const rise = profile[before + 1] - profile[before];
+    found.push({ width: before + 0.5 + (outside + step / 2 - profile[before]) / rise, grain: barGrain });
+  }
+  return found;
+}
+
+function mean(values: Float32Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function median(values: Float32Array): number {
