@@ -1,8 +1,10 @@
 """From what the cells say to four corners: votes give a first outline, lines through the sides make it exact.
 
-Only tensor sums, products and one arg-max, so that it is a part of the exported graph: every device that runs the
+Only tensor sums, products and arg-maxima, so that it is a part of the exported graph: every device that runs the
 bundle gets the same corners. Lines are fitted by iteratively re-weighted least squares (Holland and Welsch, "Robust
-regression using iteratively reweighted least-squares", 1977) with Welsch's weights exp(-d^2 / 2 s^2).
+regression using iteratively reweighted least-squares", 1977) with Welsch's weights exp(-d^2 / 2 s^2). Of a side there
+may be several: a film's edge and its panel's, a slide's heading. So the fit starts in several places beside the first
+outline, and of the lines that enough cells agree on the outermost counts.
 """
 
 # N batch, h and w map size, M = h w cells; all places are in cells
@@ -16,10 +18,12 @@ from torch.nn import functional
 from export.networks.screen_detector import VOTE_CELLS, ScreenMaps, cell_middles
 
 VOTE_ROUNDS = 3
-LINE_ROUNDS = 3
 VOTE_SPREAD = 0.12  # of the screen's size: votes further apart speak of another screen
-LINE_SPREAD = (0.10, 0.05, 0.03)  # of the screen's size, by round: how far from the line a cell still counts
-LEAST_SPREAD = (1.5, 0.8, 0.5)  # cells
+LINE_STARTS = (0.09, 0.06, 0.03, 0.0, -0.03, -0.06, -0.09)  # of the screen's size, inwards from the first outline
+LINE_SPREAD = (0.035, 0.02, 0.012, 0.008)  # of the screen's size, by round: how far from the line a cell still counts
+LEAST_SPREAD = (0.8, 0.5, 0.35, 0.25)  # cells
+AGREEING = 0.5  # of the cells of the best line: so many make a line that counts
+LEAST_AGREEING = 1.0  # cells of the best line; with fewer, the side is out of view, and the first outline counts
 PRIOR_WEIGHT = 0.4  # cells; of the outline by votes, where a side is out of view
 BEYOND = 0.12  # of a side: how far past its ends its cells count
 
@@ -62,7 +66,8 @@ class QuadFit(nn.Module):
         return torch.unflatten(outline, 1, (4, 2))
 
     def _fit(self, outline: torch.Tensor, sides: torch.Tensor, points: "Points") -> torch.Tensor:
-        """Lines through the cells of each side, crossed: (N, 4, 2)."""
+        """Lines through the cells of each side, crossed: (N, 4, 2). K starts; each tensor has them beside the sides."""
+        starts = len(LINE_STARTS)
         size = _size(outline).unsqueeze(2)  # (N, 1, 1)
         start, stop = outline, outline.roll(-1, dims=1)  # (N, 4, 2): side k runs from corner k to the next
         middle, along = (start + stop) / 2, stop - start
@@ -71,13 +76,20 @@ class QuadFit(nn.Module):
         away = points.away(middle)
         reach = (away.x * along[..., :1] + away.y * along[..., 1:]).abs()  # (N, 4, M)
         seen = sides.square() * torch.sigmoid((length * (0.5 + BEYOND) - reach) / (0.05 * length + 0.3))
-        ends = torch.stack([start, stop], dim=2)  # (N, 4, 2, 2)
+        inward = torch.stack([-along[..., 1], along[..., 0]], dim=2) * size  # (N, 4, 2)
+        shift = torch.cat([inward * share for share in LINE_STARTS], dim=1)  # (N, 4 K, 2)
+        middle, along = middle.repeat(1, starts, 1) + shift, along.repeat(1, starts, 1)
+        ends = torch.stack([start, stop], dim=2).repeat(1, starts, 1, 1) + shift.unsqueeze(2)  # (N, 4 K, 2, 2)
+        points = Points(points.x.repeat(1, starts, 1), points.y.repeat(1, starts, 1))
+        seen = seen.repeat(1, starts, 1)  # (N, 4 K, M)
         for share, least in zip(LINE_SPREAD, LEAST_SPREAD, strict=True):
-            away = points.away(middle)
-            off = away.y * along[..., :1] - away.x * along[..., 1:]  # (N, 4, M)
-            weight = seen * torch.exp(-off.square() / (2 * (share * size + least).square()))
-            middle, along = _line(points, weight, ends)
-        return _crossings(middle, along, outline)
+            middle, along = _line(points, seen * points.near(middle, along, share * size + least), ends)
+            reach = ((ends - middle.unsqueeze(2)) * along.unsqueeze(2)).sum(dim=3, keepdim=True)
+            ends = middle.unsqueeze(2) + reach * along.unsqueeze(2)  # on the line: they keep its direction, no more
+        agreeing = (seen * points.near(middle, along, LINE_SPREAD[-1] * size + 2 * LEAST_SPREAD[-1])).sum(dim=2)
+        lines = torch.unflatten(torch.cat([middle, along], dim=2), 1, (starts, 4))  # (N, K, 4, 4)
+        chosen = _outermost(torch.unflatten(agreeing, 1, (starts, 4)), lines)  # (N, 4, 4)
+        return _crossings(chosen[..., :2], chosen[..., 2:], outline)
 
 
 class Points(NamedTuple):
@@ -89,6 +101,22 @@ class Points(NamedTuple):
     def away(self, middle: torch.Tensor) -> "Points":
         """From a point of each side, (N, 4, 2)."""
         return Points(self.x - middle[..., :1], self.y - middle[..., 1:])
+
+    def near(self, middle: torch.Tensor, along: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+        """Welsch's weights by the distance from lines, (N, 4, M)."""
+        away = self.away(middle)
+        off = away.y * along[..., :1] - away.x * along[..., 1:]
+        return torch.exp(-off.square() / (2 * spread.square()))
+
+
+def _outermost(agreeing: torch.Tensor, lines: torch.Tensor) -> torch.Tensor:
+    """Of K lines a side, from inside to outside, the last that counts. (N, K, 4) and (N, K, 4, 4) -> (N, 4, 4)."""
+    best = agreeing.amax(dim=1)  # (N, 4)
+    counts = agreeing >= AGREEING * best.unsqueeze(1)
+    places = torch.arange(1, agreeing.shape[1] + 1, device=agreeing.device).view(1, -1, 1)
+    last = (counts * places).argmax(dim=1)  # (N, 4)
+    last = torch.where(best >= LEAST_AGREEING, last, LINE_STARTS.index(0.0))
+    return lines.gather(1, last.view(-1, 1, 4, 1).expand(-1, 1, 4, 4)).squeeze(1)
 
 
 def _line(points: Points, weight: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

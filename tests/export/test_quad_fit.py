@@ -51,6 +51,18 @@ def test_corners_of_perfect_maps_are_given_back(name: str) -> None:
     assert 0.85 < found.confidence[0] <= 1
 
 
+@pytest.mark.parametrize(("weaker", "outer"), [(0.9, True), (0.5, False)])
+def test_of_two_lines_of_a_side_the_outermost_counts_if_enough_cells_agree_on_it(weaker: float, outer: bool) -> None:
+    """A film between bars: the detector takes both for the upper side, as in a dark scene."""
+    film: list[list[float]] = [[12, 12], [52, 12], [52, 28], [12, 28]]
+    panel: list[list[float]] = [[12, 8], [52, 8], [52, 28], [12, 28]]
+    maps, of_panel = maps_of(film), maps_of(panel)
+    upper = of_panel.sides[0, 0] > 0
+    maps.sides[0, 0][upper] = float(np.log(weaker / (1 - weaker)))
+    maps.offsets[0, :2, upper] = of_panel.offsets[0, :2, upper]
+    assert error(QuadFit()(maps), panel if outer else film) < 0.3  # not between them
+
+
 @pytest.mark.parametrize("side", range(4))
 def test_a_third_of_a_side_may_be_hidden(side: int) -> None:
     corners = SCREENS["tilted"]
