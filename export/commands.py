@@ -311,19 +311,21 @@ def _export_detector(
     _, unseen = load_scene_sources(films, *folders, pairs)
     if not unseen.films or not unseen.rooms:
         raise InputError(f"no film or room of {films} and {folders[1]} is held out; give the folders of the training")
-    training = bundle.section("training") if bundle else _detector_training(source)
+    training = bundle.section("training") if bundle else _detector_training(source, pairs is not None)
     return write_detector(network, unseen, {"name": "screen-mpcnn", "training": training}, out)
 
 
-def _detector_training(run: Path) -> dict[str, Any]:
+def _detector_training(run: Path, with_pairs: bool) -> dict[str, Any]:
     """What the card says of a run of training."""
     config = _run_config(run)
     command = "vnome train --model detector --films FILMS --stills STILLS --rooms ROOMS --televisions CSV"
+    command += " --pairs PAIRS" if with_pairs else ""
+    others = " and 176 of other screens" if with_pairs else ""
     return {
         "command": f"{command} --steps {config['steps']} --seed {config['seed']}" + _started_from(config),
         "config": config,
         "data": "simulated scenes of 371 clips, 1,460 photographs and 196 rooms, and 222 photographs of "
-        "televisions, of public research collections, not part of this repository; a part of each held out",
+        f"televisions{others}, of public research collections, not part of this repository; a part of each held out",
     }
 
 
