@@ -33,7 +33,8 @@ SURE = 0.56  # confidence from which on a screen counts as found: of held-out ro
 class Sighting:
     """corners: float32 (4, 2), pixels of the picture, clockwise from the film's top left; they may lie outside.
 
-    confidence: 0..1, the probability that they are near the film's picture.
+    They are those of the lit screen, black bars included (`pipeline.letterbox` sets those aside), or of the window that
+    shows the film. confidence: 0..1, the probability that they are near it.
     """
 
     corners: Corners
