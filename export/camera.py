@@ -160,7 +160,7 @@ def _light(x: torch.Tensor, draw: Draw, strength: torch.Tensor) -> torch.Tensor:
 def _lamps(x: torch.Tensor, draw: Draw) -> torch.Tensor:
     """Up to three lamps mirrored in the glass, each a white core in its halo, round or a streak.
 
-    In real photographs of lit screens (176 pairs, half of them with one), they flip more bits than anything else.
+    Many of those real photographs of lit screens show them whose codes are farthest off (looked at, not counted).
     """
     across, down = _places(x)
     light = torch.zeros_like(x)

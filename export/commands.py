@@ -142,19 +142,20 @@ def _hash_trainer(
     from pipeline.encoder import ENCODER
 
     paths, photographs = films_in(films), stills_in(stills) if stills else []
+    bundle = load_bundle(start, ENCODER) if start else None
+    config, network = preset_config(preset, steps, seed, bundle.sha256 if bundle else ""), None
+    if bundle:
+        try:
+            network = grown(network_of(bundle), config.network)
+        except ValueError:
+            raise InputError(
+                f"--start {start}: its network does not fit into the preset's; leave --start out"
+            ) from None
     print(f"reading {len(paths)} films and {len(photographs)} photographs")
     moments = load_moments(paths, photographs)
     training = moments.of_films(~held_out(moments.names, HELD_OUT_SHARE))
     pictures = thumbs_of(tiny_imagenet(data, "train").pictures) if data else None
-    bundle = load_bundle(start, ENCODER) if start else None
-    config, network = preset_config(preset, steps, seed, bundle.sha256 if bundle else ""), None
     config = replace(config, single_pictures=0 if pictures is None else len(pictures))
-    if bundle:
-        network = network_of(bundle)
-        try:
-            network = grown(network, config.network)
-        except ValueError as error:
-            raise InputError(f"--start {start}: its network is not one to go on from ({error})") from None
     return HashTrainer(config, training, out, device, network, pictures)
 
 

@@ -52,7 +52,9 @@ def read_picture(path: Path) -> RgbImage:
     """uint8 (H, W, 3) RGB. Raises InputError when the file is missing or no picture."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.is_file() else None
     if image is None:
-        raise InputError(f"{path} is not a picture; put it there, or remove what belongs to it from the folder")
+        raise InputError(
+            f"{path} is not a picture; give one that can be read, or remove the file and what belongs to it"
+        )
     return np.asarray(image, np.uint8)
 
 

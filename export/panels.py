@@ -8,9 +8,8 @@ from pipeline.frames import RgbImage
 
 Light = npt.NDArray[np.float32]  # (H, W, 3), linear; a white wall in full room light is 1
 FILM_ASPECTS = (16 / 9, 4 / 3, 1.85, 2.0, 2.39, 2.39, 2.39, 1.0, 3 / 4, 9 / 16)  # films on panels with bars
-BARRED_SHARE = 0.45  # of the panels whose film is not made for them
-WINDOW_SHARE = 0.22  # of those that are a computer's or a phone's, whose film is in a window, a page or a viewer
-
+WINDOW_SHARE = 0.22  # of the panels, whose film is in a window, a page or a viewer
+BARRED_SHARE = 0.45  # of the panels, whose film is not made for them; without windows both shares are barred
 LEAST_LIT = 0.002  # light of bars that can be told from a bezel
 LEAST_OF_PANEL = 0.6  # of its area: a film between bars that takes up less is found without them
 

@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.demo import sample_films
-from export import detector_bundle, evaluation
+from export import detector_bundle, evaluation, hash_training
 from export.data import held_out
-from pipeline.bundles import load_bundle
+from export.hash_training import load_network, preset_config
+from export.networks.sparse_hash import SparseHashConfig
+from pipeline.bundles import load_bundle, shipped_bundle
 from pipeline.detector import DETECTOR, ScreenDetector
 from pipeline.encoder import ENCODER
 from pipeline.errors import EXIT_DONE, EXIT_INPUT
@@ -52,6 +55,22 @@ def test_train_then_export_gives_a_bundle(vnome: Vnome, films: Path, pair_folder
     assert real["true_corners"]["photographs"] == 8
     assert 0 < real["by_the_detector"]["photographs"] < 8
     assert real["true_corners_of_those"]["photographs"] == real["whole_photographs"]["photographs"]
+
+
+def test_training_goes_on_from_a_smaller_encoder_and_refuses_a_larger_one(
+    vnome: Vnome, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = shipped_bundle(ENCODER).folder
+    asked = ("train", "--films", films, "--start", shipped, "--steps", "1", "--out")
+    assert vnome(*asked, tmp_path / "run").code == EXIT_DONE
+    grown = load_network(tmp_path / "run")
+    sizes = shipped_bundle(ENCODER).card["training"]["config"]["network"]
+    assert grown.config == SparseHashConfig() != SparseHashConfig.of_card(sizes)
+    small = preset_config("cpu", 1, 0, "")
+    monkeypatch.setattr(
+        hash_training, "preset_config", lambda *_: replace(small, network=SparseHashConfig(features=64))
+    )
+    assert vnome(*asked, tmp_path / "other").failed_with(EXIT_INPUT, "its network does not fit into the preset's")
 
 
 @pytest.fixture(scope="module")
